@@ -19,7 +19,9 @@ class Sender:
 
     def with_size(self, octets: int) -> "Sender":
         """Return the sender with the SIZE parameter (RFC 1870), if there is one, set to `octets`."""
-        words = [b"SIZE=%d" % octets if w.upper().startswith(b"SIZE=") else w for w in self.parameters.split()]
+        words = [
+            b"SIZE=%d" % octets if w.upper().startswith(b"SIZE=") else w for w in self.parameters.split()
+        ]
         return Sender(self.address, b" ".join(words))
 
 
@@ -43,7 +45,7 @@ class Envelope:
     """One mail transaction as the client opened it and the next hop accepted it."""
 
     trace_id: str
-    """`G-` and 16 base32 characters: leads from the client's reply to the ledger and the next hop's queue id."""
+    """`G-` and 16 base32 characters: leads from the client's reply to the ledger and the next hop's reply."""
     peer: str
     """The client's address and port, for the Received field."""
     helo: bytes
