@@ -1,0 +1,225 @@
+"""What is sent instead of a marked message: who gets which copy, how it is written, what comes of it.
+
+Pure: no clock, no socket, no store. The journey decides when; this module decides what.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Protocol
+
+from gateway import replies
+from gateway.envelope import Envelope, Recipient
+from gateway.mail import check, footer, trace
+from gateway.mail.dkim_sign import CannotSign, SigningKey, sign
+from gateway.mail.eligible import Reading
+from gateway.mail.footer import Footer
+from gateway.mail.notice import read_notice
+from gateway.replies import Reply
+from store.records import CopyKind, DeliveryState, PlannedCopy, RejectionDetails
+
+
+class Unwritable(Exception):
+    """The message cannot be rewritten after all and passes as it came; carries the reason code."""
+
+    def __init__(self, reason: str) -> None:
+        """`reason` is a code for the journal."""
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientRules:
+    """Who is never a candidate. Domains and addresses in lower case."""
+
+    internal_domains: frozenset[bytes]
+    """The company's own; when empty, the envelope sender's domain."""
+    agency_domains: frozenset[bytes] = frozenset()
+    excluded: frozenset[bytes] = frozenset()
+    """Whole addresses."""
+
+    def excludes(self, recipient: Recipient, sender_domain: bytes) -> bool:
+        """Tell whether this recipient never gets a personal link; subdomains count as their domain."""
+        own = self.internal_domains or frozenset({sender_domain})
+        labels = recipient.domain.split(b".")
+        domains = {b".".join(labels[i:]) for i in range(len(labels))}
+        return recipient.address.lower() in self.excluded or bool(domains & (own | self.agency_domains))
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedMessage:
+    """A message whose marker was found and which may be rewritten."""
+
+    envelope: Envelope
+    content: bytes = field(repr=False)
+    """CRLF line ends, not dot-stuffed."""
+    reading: Reading = field(repr=False)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """SHA-256 that is the same for each retry."""
+        return trace.fingerprint(self.envelope.sender.address, self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One copy, ready to be sent."""
+
+    plan: PlannedCopy
+    recipients: tuple[Recipient, ...] = field(repr=False)
+    content: bytes = field(repr=False)
+    """CRLF line ends, not dot-stuffed."""
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the content: evidence of what the candidate got."""
+        return sha256(self.content).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one copy, on this try or an earlier one."""
+
+    state: DeliveryState
+    reply: Reply | None
+    """The next hop's, if there was one on this try."""
+
+
+class Footers(Protocol):
+    """Renders the invitation that takes the marker's place."""
+
+    def footer(self, language: str, *, link: str, company: str, partners: Sequence[str]) -> Footer:
+        """Return the text and the HTML form."""
+
+
+def split_recipients(
+    envelope: Envelope, rules: RecipientRules
+) -> tuple[tuple[Recipient, ...], tuple[Recipient, ...]]:
+    """Return the candidates and the others, each address once, in the client's order."""
+    once = tuple({recipient.address: recipient for recipient in envelope.recipients}.values())
+    others = tuple(r for r in once if rules.excludes(r, envelope.sender.domain))
+    return tuple(r for r in once if r not in others), others
+
+
+def details_of(message: MarkedMessage, candidate: Recipient) -> RejectionDetails:
+    """Read what the notice says of this candidate, as the ledger keeps it."""
+    notice = read_notice(message.content, message.reading, candidate.address)
+    marker = message.reading.marker
+    return RejectionDetails(
+        name=notice.name.value if notice.name else None,
+        name_source=str(notice.name.source) if notice.name else None,
+        job=notice.job.value if notice.job else None,
+        stage=notice.stage.value if notice.stage else None,
+        language=notice.language,
+        template=marker.template if marker else None,
+        reason_code=marker.reason if marker else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Scribe:
+    """Plans and writes copies; holds what does not change from one message to the next."""
+
+    footers: Footers
+    company: str
+    """The company's legal name."""
+    rules: RecipientRules
+    link_id: Callable[[bytes, bytes], bytes]
+    """Message fingerprint and recipient to the ten bytes of the candidate's link."""
+    link_url: Callable[[bytes], str]
+    """Link id to the whole URL."""
+    signing_keys: Mapping[bytes, tuple[SigningKey, ...]]
+    """By the domain of the From field, in lower case."""
+    stamp_key: bytes = field(repr=False)
+    hostname: str
+
+    def plan(self, message: MarkedMessage) -> tuple[PlannedCopy, ...]:
+        """Decide which copies are to be made: one for each candidate, one for all others together."""
+        candidates, others = split_recipients(message.envelope, self.rules)
+        fingerprint = message.fingerprint
+        plans = [
+            PlannedCopy(
+                kind=CopyKind.CANDIDATE,
+                recipients=(candidate.address,),
+                link_id=self.link_id(fingerprint, candidate.address),
+                details=details_of(message, candidate),
+            )
+            for candidate in candidates
+        ]
+        if others:
+            addresses = tuple(other.address for other in others)
+            plans.append(PlannedCopy(kind=CopyKind.INTERNAL, recipients=addresses, link_id=b""))
+        return tuple(plans)
+
+    def write(self, message: MarkedMessage, plan: PlannedCopy, *, partners: Sequence[str], date: str) -> Copy:
+        """Write one copy: marker replaced, checked, stamped, signed, with our Received field on top.
+
+        `date` is the time of arrival in the form of RFC 5322. Raises `Unwritable`.
+        """
+        envelope, content, reading = message.envelope, message.content, message.reading
+        domain = trace.from_domain(content) or b""
+        keys = self.signing_keys.get(domain)
+        if not keys:
+            raise Unwritable("no-signing-key")
+        invitation = self._invitation(plan, partners)
+        rewritten = footer.rewrite(content, reading, invitation)
+        try:
+            check.check(content, rewritten, reading, invitation)
+        except check.CheckFailed as failed:
+            raise Unwritable("check-failed") from failed
+        unsigned = trace.without_own_signatures(rewritten, domain)
+        stamped = trace.stamp_field(self.stamp_key, envelope.trace_id, unsigned) + unsigned
+        try:
+            signatures = b"".join(sign(stamped, key) for key in keys)
+        except CannotSign as failed:
+            raise Unwritable("cannot-sign") from failed
+        received = trace.received_field(
+            peer=envelope.peer,
+            helo=envelope.helo,
+            protocol=envelope.protocol,
+            hostname=self.hostname,
+            trace_id=envelope.trace_id,
+            date=date,
+        )
+        by_address = {recipient.address: recipient for recipient in envelope.recipients}
+        recipients = tuple(by_address[address] for address in plan.recipients)
+        return Copy(plan, recipients, received + signatures + stamped)
+
+    def _invitation(self, plan: PlannedCopy, partners: Sequence[str]) -> Footer | None:
+        if plan.details is None:
+            return None
+        return self.footers.footer(
+            plan.details.language,
+            link=self.link_url(plan.link_id),
+            company=self.company,
+            partners=partners,
+        )
+
+
+def reply_for(outcomes: Sequence[Outcome], trace_id: str) -> Reply:
+    """Return the one reply that the outcomes of all copies add up to.
+
+    | copies                        | reply                                                     |
+    |-------------------------------|-----------------------------------------------------------|
+    | all accepted                  | 250                                                       |
+    | all refused                   | the first refusal, as it came                             |
+    | one copy, deferred by a reply | that reply, as it came                                    |
+    | anything else                 | 451; a retry sends only the copies not yet accepted       |
+
+    Accepted and refused copies side by side are a 451 too: the client tries again until it gives up, and
+    its bounce then tells the sender, which a 250 would not.
+    """
+    states = [outcome.state for outcome in outcomes]
+    if all(state is DeliveryState.ACCEPTED for state in states):
+        texts = [outcome.reply.text() for outcome in outcomes if outcome.reply]
+        return replies.delivered(trace_id, _printable(texts[0]) if len(texts) == 1 else "")
+    answers = [outcome.reply for outcome in outcomes if outcome.reply and not outcome.reply.accepted]
+    if all(state is DeliveryState.REFUSED for state in states) and answers:
+        return answers[0]
+    if len(outcomes) == 1 and answers and answers[0].temporary:
+        return answers[0]
+    return replies.partly_delivered(states.count(DeliveryState.ACCEPTED), len(states), trace_id)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if " " <= c <= "~" else "?" for c in text)[:200]

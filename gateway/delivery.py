@@ -1,0 +1,206 @@
+"""Sending the copies of one message and recording what became of each.
+
+All bytes of a batch are sent before any final dot: a next hop that fails, fails while no copy is accepted.
+Each copy is claimed in the ledger before it is sent: a retry that comes at the same time, here or on
+another node, finds it claimed and leaves it alone.
+After a next hop has answered, nothing may raise: the client would get a 451 and send the mail again.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from gateway import replies
+from gateway.copies import Copy, Outcome
+from gateway.envelope import Envelope, Recipient, Sender
+from gateway.journal import Journal
+from gateway.replies import Deferred, OutcomeUnknown, Reply
+from store import ledger
+from store.database import Store
+from store.errors import StoreError
+from store.records import Delivery, DeliveryState, LedgerEntry, Settlement
+
+COPIES_AT_ONCE = 8
+"""Connections that the copies of one message may hold at the same time; more wait for the next batch."""
+
+SETTLE_AGAIN = timedelta(seconds=1)
+"""The first pause before recording an outcome is tried again; each next one is twice as long."""
+
+SETTLE_AGAIN_AT_MOST = timedelta(seconds=30)
+
+_LEFT = frozenset({DeliveryState.ACCEPTED, DeliveryState.UNKNOWN})
+
+
+class Transaction(Protocol):
+    """One mail transaction on one borrowed connection to the next hop."""
+
+    async def mail(self, sender: Sender) -> Reply:
+        """Send MAIL FROM and return the next hop's reply."""
+
+    async def rcpt(self, recipient: Recipient) -> Reply:
+        """Send RCPT TO and return the next hop's reply."""
+
+    async def deliver(self, content: bytes) -> Reply:
+        """Send DATA, the content and the final dot; return the last reply."""
+
+    async def transmit(self, content: bytes) -> Reply | None:
+        """Send DATA and the content without the final dot; a reply means that DATA was not taken."""
+
+    async def finish(self) -> Reply:
+        """Send the final dot and return its reply; raises `OutcomeUnknown` when none comes."""
+
+    async def release(self) -> None:
+        """Give the connection back; safe to call twice, never raises."""
+
+
+class NextHop(Protocol):
+    """Where every copy goes."""
+
+    async def begin(self) -> Transaction:
+        """Borrow a connection; raises `Deferred` when there is none."""
+
+
+class CopyDelivery:
+    """Delivers the copies of marked messages."""
+
+    def __init__(
+        self,
+        *,
+        next_hop: NextHop,
+        store: Store,
+        journal: Journal,
+        clock: Callable[[], datetime],
+        node: str,
+        lease: timedelta,
+    ) -> None:
+        """`node` names this process in the claims; `lease` is how long a claim holds after a crash.
+
+        The lease must be longer than any try can take.
+        """
+        self._next_hop = next_hop
+        self._store = store
+        self._journal = journal
+        self._clock = clock
+        self._node = node
+        self._lease = lease
+        self._unsettled: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Wait until every outcome is recorded; called once, when no transaction is open any more."""
+        await asyncio.gather(*self._unsettled)
+
+    async def deliver(
+        self, envelope: Envelope, entry: LedgerEntry, copies: tuple[Copy, ...]
+    ) -> tuple[Outcome, ...]:
+        """Send every copy that is not accepted yet; return what is known of each, in their order."""
+        open_ids = [d.id for d in entry.deliveries if d.state is not DeliveryState.ACCEPTED]
+        claimed: frozenset[int] = frozenset()
+        if open_ids:
+            now = self._clock()
+            claimed = await self._store.run(
+                ledger.claim_deliveries,
+                open_ids,
+                claimed_by=self._node,
+                now=now,
+                lease_until=now + self._lease,
+            )
+        outcomes = {d.id: Outcome(d.state, None) for d in entry.deliveries}
+        mine = [(d, copy) for d, copy in zip(entry.deliveries, copies, strict=True) if d.id in claimed]
+        for start in range(0, len(mine), COPIES_AT_ONCE):
+            batch = mine[start : start + COPIES_AT_ONCE]
+            ready = await asyncio.gather(*(self._transmit(envelope, copy) for _, copy in batch))
+            ended = await asyncio.gather(*(self._finish(envelope, on_its_way) for on_its_way in ready))
+            settlements = []
+            for (delivery, copy), outcome in zip(batch, ended, strict=True):
+                outcomes[delivery.id] = outcome
+                settlements.append(_settlement(delivery, copy, outcome))
+            await self._settle(envelope.trace_id, settlements)
+        return tuple(outcomes[d.id] for d in entry.deliveries)
+
+    async def _transmit(self, envelope: Envelope, copy: Copy) -> Transaction | Outcome:
+        """Send everything but the final dot; return the transaction that waits for it, or what went wrong."""
+        transaction: Transaction | None = None
+        try:
+            transaction = await self._next_hop.begin()
+            refusal = await _offer(transaction, envelope.sender, copy)
+            if refusal is None:
+                return transaction
+            outcome = Outcome(_state_of(refusal), refusal)
+        except Deferred as deferred:
+            outcome = Outcome(DeliveryState.DEFERRED, deferred.reply)
+        except Exception as error:  # noqa: BLE001  # Another copy may be accepted already: nothing may raise.
+            self._journal.crashed(envelope.trace_id, error)
+            outcome = Outcome(DeliveryState.DEFERRED, replies.internal_error(envelope.trace_id))
+        if transaction is not None:
+            await transaction.release()
+        return outcome
+
+    async def _finish(self, envelope: Envelope, ready: Transaction | Outcome) -> Outcome:
+        """Send the final dot, unless the copy's fate is decided already."""
+        if isinstance(ready, Outcome):
+            return ready
+        try:
+            reply = await ready.finish()
+            return Outcome(_state_of(reply), reply)
+        except OutcomeUnknown as unknown:
+            return Outcome(DeliveryState.UNKNOWN, unknown.reply)
+        except Deferred as deferred:
+            return Outcome(DeliveryState.DEFERRED, deferred.reply)
+        except Exception as error:  # noqa: BLE001  # Another copy may be accepted already: nothing may raise.
+            self._journal.crashed(envelope.trace_id, error)
+            return Outcome(DeliveryState.UNKNOWN, replies.internal_error(envelope.trace_id))
+        finally:
+            await ready.release()
+
+    async def _settle(self, trace_id: str, settlements: Sequence[Settlement]) -> None:
+        """Record the outcomes; when that fails, go on trying beside the path."""
+        try:
+            await self._store.run(ledger.settle, settlements, claimed_by=self._node, now=self._clock())
+        except Exception as error:  # noqa: BLE001  # The next hop has the mail: a 451 would send it twice.
+            if not isinstance(error, StoreError):
+                self._journal.crashed(trace_id, error)
+            for settlement in settlements:
+                self._journal.unsettled(trace_id, delivery=settlement.delivery_id, state=settlement.state)
+            task = asyncio.create_task(self._settle_later(settlements))
+            self._unsettled.add(task)
+            task.add_done_callback(self._unsettled.discard)
+
+    async def _settle_later(self, settlements: Sequence[Settlement]) -> None:
+        pause = SETTLE_AGAIN
+        deadline = self._clock() + self._lease
+        while self._clock() < deadline:
+            await asyncio.sleep(pause.total_seconds())
+            pause = min(pause * 2, SETTLE_AGAIN_AT_MOST)
+            with contextlib.suppress(StoreError):
+                await self._store.run(ledger.settle, settlements, claimed_by=self._node, now=self._clock())
+                return
+
+
+async def _offer(transaction: Transaction, sender: Sender, copy: Copy) -> Reply | None:
+    """Offer one copy up to the final dot; return the first reply that is not a yes."""
+    reply = await transaction.mail(sender.with_size(len(copy.content)))
+    if not reply.accepted:
+        return reply
+    for recipient in copy.recipients:
+        reply = await transaction.rcpt(recipient)
+        if not reply.accepted:
+            return reply
+    return await transaction.transmit(copy.content)
+
+
+def _state_of(reply: Reply) -> DeliveryState:
+    if reply.accepted:
+        return DeliveryState.ACCEPTED
+    return DeliveryState.REFUSED if reply.permanent else DeliveryState.DEFERRED
+
+
+def _settlement(delivery: Delivery, copy: Copy, outcome: Outcome) -> Settlement:
+    return Settlement(
+        delivery_id=delivery.id,
+        state=outcome.state,
+        reply_code=outcome.reply.code if outcome.reply else None,
+        reply_text=outcome.reply.text() if outcome.reply else None,
+        sent_digest=copy.digest if outcome.state in _LEFT else None,
+    )
