@@ -1,7 +1,7 @@
 """Sending the copies of one message and recording what became of each.
 
 All bytes of a batch are sent before any final dot: a next hop that fails, fails while no copy is accepted.
-Each copy is claimed in the ledger before it is sent: a retry that comes at the same time, here or on
+Each copy is claimed in the ledger before its final dot: a retry that comes at the same time, here or on
 another node, finds it claimed and leaves it alone.
 After a next hop has answered, nothing may raise: the client would get a 451 and send the mail again.
 """
@@ -77,7 +77,7 @@ class CopyDelivery:
     ) -> None:
         """`node` names this process in the claims; `lease` is how long a claim holds after a crash.
 
-        The lease must be longer than any try can take.
+        The lease must be longer than the next hop may take to answer a final dot.
         """
         self._next_hop = next_hop
         self._store = store
@@ -95,29 +95,55 @@ class CopyDelivery:
         self, envelope: Envelope, entry: LedgerEntry, copies: tuple[Copy, ...]
     ) -> tuple[Outcome, ...]:
         """Send every copy that is not accepted yet; return what is known of each, in their order."""
-        open_ids = [d.id for d in entry.deliveries if d.state is not DeliveryState.ACCEPTED]
-        claimed: frozenset[int] = frozenset()
-        if open_ids:
-            now = self._clock()
+        outcomes = {d.id: Outcome(d.state, None) for d in entry.deliveries}
+        due = [
+            (delivery, copy)
+            for delivery, copy in zip(entry.deliveries, copies, strict=True)
+            if delivery.state is not DeliveryState.ACCEPTED
+        ]
+        for start in range(0, len(due), COPIES_AT_ONCE):
+            batch = due[start : start + COPIES_AT_ONCE]
+            ready = await asyncio.gather(*(self._transmit(envelope, copy) for _, copy in batch))
+            claimed = await self._claim(envelope, [delivery.id for delivery, _ in batch], ready)
+            ended = await asyncio.gather(*(self._finish(envelope, on_its_way) for on_its_way in claimed))
+            outcomes |= {delivery.id: outcome for (delivery, _), outcome in zip(batch, ended, strict=True)}
+            settlements = [
+                _settlement(delivery, copy, outcomes[delivery.id])
+                for delivery, copy in batch
+                if outcomes[delivery.id].state is not DeliveryState.SENDING
+            ]
+            await self._settle(envelope.trace_id, settlements)
+        return tuple(outcomes[d.id] for d in entry.deliveries)
+
+    async def _claim(
+        self, envelope: Envelope, ids: Sequence[int], ready: Sequence[Transaction | Outcome]
+    ) -> list[Transaction | Outcome]:
+        """Claim the copies that wait for their final dot; give up those that somebody else holds.
+
+        The claim comes after the bytes and before the dot, so that a crash at any earlier moment leaves
+        nothing behind that a retry would have to wait for.
+        """
+        waiting = [i for i, r in zip(ids, ready, strict=True) if not isinstance(r, Outcome)]
+        now = self._clock()
+        try:
             claimed = await self._store.run(
                 ledger.claim_deliveries,
-                open_ids,
+                waiting,
                 claimed_by=self._node,
                 now=now,
                 lease_until=now + self._lease,
             )
-        outcomes = {d.id: Outcome(d.state, None) for d in entry.deliveries}
-        mine = [(d, copy) for d, copy in zip(entry.deliveries, copies, strict=True) if d.id in claimed]
-        for start in range(0, len(mine), COPIES_AT_ONCE):
-            batch = mine[start : start + COPIES_AT_ONCE]
-            ready = await asyncio.gather(*(self._transmit(envelope, copy) for _, copy in batch))
-            ended = await asyncio.gather(*(self._finish(envelope, on_its_way) for on_its_way in ready))
-            settlements = []
-            for (delivery, copy), outcome in zip(batch, ended, strict=True):
-                outcomes[delivery.id] = outcome
-                settlements.append(_settlement(delivery, copy, outcome))
-            await self._settle(envelope.trace_id, settlements)
-        return tuple(outcomes[d.id] for d in entry.deliveries)
+        except StoreError as error:
+            self._journal.declined(envelope.trace_id, reason=type(error).__name__, reply=451)
+            claimed = frozenset()
+        result: list[Transaction | Outcome] = []
+        for delivery_id, transaction in zip(ids, ready, strict=True):
+            if isinstance(transaction, Outcome) or delivery_id in claimed:
+                result.append(transaction)
+            else:
+                await transaction.release()
+                result.append(Outcome(DeliveryState.SENDING, None))
+        return result
 
     async def _transmit(self, envelope: Envelope, copy: Copy) -> Transaction | Outcome:
         """Send everything but the final dot; return the transaction that waits for it, or what went wrong."""
