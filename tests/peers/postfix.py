@@ -1,0 +1,142 @@
+"""A real Postfix in a directory of its own, listening on loopback; several can run side by side."""
+
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.peers.ports import free_port
+
+MAIN_CF = """\
+compatibility_level = 3.6
+queue_directory = {root}/queue
+data_directory = {root}/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = {root}/log/maillog
+maillog_file_prefixes = {root}
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = {name}.test
+mydestination =
+local_recipient_maps =
+mynetworks = 127.0.0.0/8
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtputf8_enable = yes
+message_size_limit = 52428800
+smtp_dns_support_level = disabled
+smtp_host_lookup = native
+alias_maps =
+alias_database =
+biff = no
+notify_classes =
+minimal_backoff_time = 2s
+maximal_backoff_time = 4s
+queue_run_delay = 2s
+"""
+
+RELAY = """\
+relayhost = [127.0.0.1]:{next_hop}
+default_destination_concurrency_limit = 5
+smtp_destination_recipient_limit = 50
+"""
+
+MAILBOXES = """\
+virtual_mailbox_domains = static:all
+virtual_mailbox_base = {root}/mail
+virtual_mailbox_maps = static:inbox/
+virtual_uid_maps = static:65534
+virtual_gid_maps = static:65534
+virtual_mailbox_limit = 0
+"""
+
+MASTER_CF = """\
+127.0.0.1:{port} inet n - n - - smtpd
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+showq unix n - n - - showq
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+@dataclass
+class Postfix:
+    """One running instance."""
+
+    root: Path
+    port: int
+
+    @classmethod
+    def start(cls, root: Path, name: str, *, next_hop: int | None = None) -> "Postfix":
+        """Start an instance that relays everything to `next_hop`, or keeps everything in one Maildir."""
+        instance = cls(root, free_port())
+        for folder in ("conf", "queue", "data", "log", "mail/inbox"):
+            (root / folder).mkdir(parents=True)
+        for parent in (root, *root.parents[:3]):
+            if parent.name:
+                parent.chmod(0o755)
+        shutil.chown(root / "data", "postfix")
+        shutil.chown(root / "mail", 65534, 65534)
+        shutil.chown(root / "mail" / "inbox", 65534, 65534)
+        tail = MAILBOXES if next_hop is None else RELAY
+        main = (MAIN_CF + tail).format(root=root, name=name, next_hop=next_hop)
+        (root / "conf" / "main.cf").write_text(main)
+        (root / "conf" / "master.cf").write_text(MASTER_CF.format(port=instance.port))
+        instance.command("postfix", "start")
+        return instance
+
+    def command(self, program: str, *arguments: str) -> str:
+        """Run one of Postfix's commands against this instance; return what it printed."""
+        words = [f"/usr/sbin/{program}", "-c", str(self.root / "conf"), *arguments]
+        ran = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
+        assert ran.returncode == 0, f"{' '.join(words)}: {ran.stdout}{ran.stderr}{self.log()}"
+        return ran.stdout
+
+    def stop(self) -> None:
+        """Stop it at once."""
+        self.command("postfix", "abort")
+
+    def log(self) -> str:
+        """Return the mail log so far."""
+        path = self.root / "log" / "maillog"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def queue(self) -> str:
+        """Return the queue as `postqueue -p` prints it."""
+        return self.command("postqueue", "-p")
+
+    def mails(self) -> list[bytes]:
+        """Return what lies in the Maildir, oldest first, with LF line ends as Postfix stores them."""
+        new = self.root / "mail" / "inbox" / "new"
+        files = sorted(new.iterdir(), key=lambda p: p.stat().st_mtime_ns) if new.exists() else []
+        return [file.read_bytes() for file in files]
+
+    def wait_for_mails(self, count: int, *, seconds: float = 30) -> list[bytes]:
+        """Wait until at least `count` mails have arrived; fail with the log when they do not."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            mails = self.mails()
+            if len(mails) >= count:
+                return mails
+            time.sleep(0.1)
+        raise AssertionError(f"{len(self.mails())} of {count} mails arrived\n{self.log()}")
