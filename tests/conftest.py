@@ -14,7 +14,7 @@ PEERS = {
 }
 """Peer → the program that shows it is installed; the Debian packages have the same names."""
 
-REQUIRED = os.environ.get("GOEN_REQUIRE_PEERS") == "1"
+REQUIRED = os.environ.get("REQUIRE_PEERS") == "1"
 
 
 def missing_peers(names: tuple[str, ...]) -> list[str]:
@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _no_goen_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings come from the test, never from the machine."""
-    for name in [name for name in os.environ if name.startswith("GOEN_") and name != "GOEN_REQUIRE_PEERS"]:
+    for name in [name for name in os.environ if name.startswith("GOEN_")]:
         monkeypatch.delenv(name)
 
 
