@@ -1,0 +1,80 @@
+"""The loop that takes due submissions to partners.
+
+It wakes at an interval or when nudged, works until nothing is due, and sleeps again.
+Several may run, in one process or on several nodes: what one has claimed, no other gets.
+When the store is out of reach it waits longer each time, up to a minute, and goes on by itself.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from gateway.journal import Journal
+from store.errors import StoreUnavailable
+
+INTERVAL = timedelta(seconds=5)
+"""How long a due submission waits at most for an idle worker; each look is one short transaction."""
+
+BATCH = 10
+"""Submissions sent side by side: enough that a slow partner does not hold up the others."""
+
+_LONGEST_BACK_OFF = timedelta(minutes=1)
+
+
+class OutboxWorker:
+    """One loop; `run` is its whole life."""
+
+    def __init__(
+        self,
+        submit_due: Callable[[int], Awaitable[int]],
+        *,
+        journal: Journal,
+        interval: timedelta = INTERVAL,
+        batch: int = BATCH,
+    ) -> None:
+        """`submit_due` claims and settles up to so many submissions and returns how many it claimed."""
+        self._submit_due = submit_due
+        self._journal = journal
+        self._interval = interval.total_seconds()
+        self._batch = batch
+        self._nudged = asyncio.Event()
+        self._stopping = False
+
+    def nudge(self) -> None:
+        """Look at once; call it from the loop's own thread."""
+        self._nudged.set()
+
+    def stop(self) -> None:
+        """Make `run` return after the submissions it is sending."""
+        self._stopping = True
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Work until `stop`; an error never ends the loop."""
+        failures = 0
+        while not self._stopping:
+            self._nudged.clear()
+            try:
+                await self._work()
+                failures = 0
+            except StoreUnavailable:
+                failures += 1
+                self._journal.store_down("outbox worker")
+            except Exception as error:  # noqa: BLE001  # The loop must outlive a mistake in one submission.
+                failures += 1
+                self._journal.crashed("outbox-worker", error)
+            await self._sleep(failures)
+
+    async def _work(self) -> None:
+        """Submit until nothing is due."""
+        while not self._stopping:
+            if await self._submit_due(self._batch) < self._batch:
+                return
+
+    async def _sleep(self, failures: int) -> None:
+        wait = min(self._interval * 2 ** min(failures, 16), _LONGEST_BACK_OFF.total_seconds())
+        try:
+            async with asyncio.timeout(wait):
+                await self._nudged.wait()
+        except TimeoutError:
+            pass
