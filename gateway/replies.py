@@ -111,3 +111,128 @@ def bare_line_ending() -> Reply:
 def nul_byte() -> Reply:
     """A NUL stands in the message (forbidden by RFC 5321, section 4.5.2 and RFC 5322, section 3.5)."""
     return _own(550, "5.6.0 NUL byte in the message")
+
+
+# The words of a session: greeting, syntax, sequence, access.
+
+
+def greeting(hostname: str) -> Reply:
+    """The first line of a session; it names no software and no version."""
+    return _own(220, f"{hostname} ESMTP")
+
+
+def ok() -> Reply:
+    """RSET or NOOP was done."""
+    return _own(250, "2.0.0 Ok")
+
+
+def goodbye() -> Reply:
+    """The answer to QUIT."""
+    return _own(221, "2.0.0 Bye")
+
+
+def go_ahead() -> Reply:
+    """The client may send the content (RFC 5321, section 4.1.1.4)."""
+    return _own(354, "End data with <CR><LF>.<CR><LF>")
+
+
+def cannot_verify() -> Reply:
+    """VRFY is not answered, because it helps only address harvesters (RFC 5321, section 7.3)."""
+    return _own(
+        252, "2.5.0 Cannot verify the user, but will take a message for the next mail server to judge"
+    )
+
+
+def help_text() -> Reply:
+    """The answer to HELP."""
+    return _own(214, "2.0.0 This is a mail relay; see RFC 5321")
+
+
+def peer_not_allowed() -> Reply:
+    """The client's address is in none of the listener's networks."""
+    return _own(550, "5.7.1 Relaying denied: your address may not send through this server")
+
+
+def sender_not_allowed() -> Reply:
+    """The envelope sender's domain is none of those that may send through this listener."""
+    return _own(550, "5.7.1 Relaying denied: this sender domain may not send through this server")
+
+
+def bad_line() -> Reply:
+    """A command line does not end in CRLF, or has a CR or NUL in it."""
+    return _own(500, "5.5.2 Malformed line; commands must end in CRLF")
+
+
+def line_too_long() -> Reply:
+    """A command line is longer than its limit (RFC 5321, section 4.5.3.1.4)."""
+    return _own(500, "5.5.2 Command line too long")
+
+
+def unknown_command() -> Reply:
+    """The verb is none that this listener knows."""
+    return _own(500, "5.5.1 Command not recognized")
+
+
+def not_implemented() -> Reply:
+    """The verb is known and deliberately not served."""
+    return _own(502, "5.5.1 Command not implemented")
+
+
+def bad_argument(syntax: str) -> Reply:
+    """The verb has no argument where it needs one, or has one where it takes none."""
+    return _own(501, f"5.5.4 Syntax: {syntax}")
+
+
+def bad_sender() -> Reply:
+    """The reverse path cannot be read."""
+    return _own(501, "5.1.7 Bad sender address syntax; expected MAIL FROM:<address>")
+
+
+def bad_recipient() -> Reply:
+    """The forward path cannot be read."""
+    return _own(501, "5.1.3 Bad recipient address syntax; expected RCPT TO:<address>")
+
+
+def bad_parameter() -> Reply:
+    """A parameter of MAIL or RCPT is malformed or stands there twice."""
+    return _own(501, "5.5.4 Malformed or repeated parameter")
+
+
+def unsupported_parameter(keyword: str) -> Reply:
+    """A parameter belongs to no extension that EHLO advertised (RFC 5321, section 4.1.1.11)."""
+    return _own(555, f"5.5.4 Parameter {keyword[:64]} not recognized or not supported")
+
+
+def utf8_not_announced() -> Reply:
+    """An address has bytes beyond ASCII without SMTPUTF8, or is not UTF-8 (RFC 6531, section 3.5)."""
+    return _own(553, "5.6.7 Non-ASCII address without SMTPUTF8")
+
+
+def bad_sequence(needed: str) -> Reply:
+    """A command comes before the one that it needs, or while another mail is open."""
+    return _own(503, f"5.5.1 Bad sequence of commands: {needed}")
+
+
+def message_too_big(max_octets: int) -> Reply:
+    """The message is larger than the limit that EHLO advertised (RFC 1870)."""
+    return _own(552, f"5.3.4 Message too big; at most {max_octets} bytes are taken")
+
+
+def extension_lost(keyword: str) -> Reply:
+    """The next hop no longer offers what this session was promised; a new session learns what it does."""
+    return _own(451, f"4.3.0 The next mail server no longer supports {keyword}, please reconnect")
+
+
+def idle_too_long() -> Reply:
+    """The client said nothing for longer than its limit (RFC 5321, section 4.5.3.2.7)."""
+    return _own(421, "4.4.2 Timeout, closing the connection")
+
+
+def shutting_down() -> Reply:
+    """The gateway is being stopped (RFC 5321, section 3.8)."""
+    return _own(421, "4.3.2 Service shutting down, please try again later")
+
+
+def too_many_errors() -> Reply:
+    """The client made more mistakes in one session than a mail server makes."""
+    return _own(421, "4.7.0 Too many errors, closing the connection")

@@ -1,0 +1,90 @@
+"""The content of DATA: where it ends, and the dots that protect it (RFC 5321, section 4.5.2).
+
+Only CRLF.CRLF ends the data. Every laxer reading (LF.LF, LF.CRLF, CR.CR) lets one mail be smuggled inside
+another, because two servers then disagree about where the mail ends (CVE-2023-51764).
+Content is handled in whole reads, never line by line: at 5 MB that is six times as fast.
+"""
+
+from collections.abc import Iterator
+
+END_OF_DATA = b"\r\n.\r\n"
+
+SLICE_OCTETS = 1 << 18
+"""How much is stuffed and handed to the socket at a time: large for speed, small for an even loop."""
+
+
+class ContentReader:
+    """Collects content as it arrives, with the dots taken out, up to a size.
+
+    Beyond the size it forgets what it has and only looks for the end, so that memory stays bounded.
+    """
+
+    def __init__(self, max_octets: int) -> None:
+        """`max_octets` counts the content as the message has it, without added dots (RFC 1870)."""
+        self._room = max_octets
+        self._pieces: list[bytes] = []
+        # The CRLF of the DATA command stands before the first line, so that a dot there is seen as well.
+        self._undecided = b"\r\n"
+        self._started = False
+        self.too_big = False
+        """Whether the content was longer than allowed; it is lost then."""
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take what arrived; return None while the end is missing, then what stands behind the end."""
+        data = self._undecided + data
+        end = data.find(END_OF_DATA)
+        if end >= 0:
+            self._keep(data[: end + 2])
+            return data[end + len(END_OF_DATA) :]
+        held = _length_of_possible_end(data)
+        self._undecided = data[len(data) - held :]
+        self._keep(data[: len(data) - held])
+        return None
+
+    def content(self) -> bytes:
+        """Return the message: CRLF line ends as they came, no final dot; empty when it was too big."""
+        return b"".join(self._pieces)
+
+    def _keep(self, stuffed: bytes) -> None:
+        piece = stuffed.replace(b"\r\n.", b"\r\n")
+        if not self._started and piece:
+            # The CRLF of the DATA command is not content; it was held back until it could be kept whole.
+            piece = piece[2:]
+            self._started = True
+        self._room -= len(piece)
+        if self._room < 0:
+            self.too_big = True
+            self._pieces.clear()
+        elif piece:
+            self._pieces.append(piece)
+
+
+def stuffed_slices(content: bytes, *, with_final_dot: bool) -> Iterator[bytes]:
+    """Yield the content as it goes over the wire, in slices, a dot before each line that begins with one.
+
+    `content` has CRLF line ends. Where the last is missing it is added, because the final dot stands alone.
+    """
+    start = 0
+    while len(content) - start > SLICE_OCTETS:
+        end = start + SLICE_OCTETS
+        cut = content.rfind(b"\r", end - 2, end)
+        end = end if cut < 0 else cut  # never between the bytes of CRLF and a dot
+        yield _stuff(content[start:end], first=start == 0)
+        start = end
+    last = _stuff(content[start:], first=start == 0)
+    if content and not content.endswith(b"\r\n"):
+        last += b"\r\n"
+    yield last + b".\r\n" if with_final_dot else last
+
+
+def _stuff(piece: bytes, *, first: bool) -> bytes:
+    stuffed = piece.replace(b"\r\n.", b"\r\n..")
+    return b"." + stuffed if first and piece.startswith(b".") else stuffed
+
+
+def _length_of_possible_end(data: bytes) -> int:
+    """Return how many of the last bytes may be the beginning of the end of data: 0 to 4."""
+    for length in range(len(END_OF_DATA) - 1, 0, -1):
+        if data.endswith(END_OF_DATA[:length]):
+            return length
+    return 0

@@ -1,0 +1,182 @@
+"""The frame of a session: lines in, replies out, mistakes counted, silence timed, an end in good order.
+
+aiosmtpd gives the protocol object, the session and, when a listener needs them, TLS, AUTH and PROXY.
+Its own loop and commands are not used: they change addresses, answer errors with 5xx and their text and keep
+the recipients of the failed mail, take lines that end in a bare LF, share size limits between sessions, let
+their one timer run while we wait for others, and cancel the relay when the client hangs up.
+"""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiosmtpd.smtp import SMTP
+
+from gateway import replies
+from gateway.replies import Deferred, Refused, Reply
+from gateway.smtp.commands import split_line
+from gateway.smtp.connection import SERVICE_CLOSING
+from gateway.smtp.lines import READ_OCTETS, LineReader, LineTooLong, PeerGone
+from gateway.smtp.sessions import Sessions
+
+COMMAND_OCTETS = 512
+"""RFC 5321, section 4.5.3.1.4."""
+
+ENVELOPE_OCTETS = 4096
+"""MAIL and RCPT: 512, and what SIZE, 8BITMIME, DSN, AUTH and SMTPUTF8 add to it, rounded up generously."""
+
+MAX_ERRORS = 20
+"""Mistakes in one session; the number that Postfix allows (smtpd_hard_error_limit)."""
+
+Verb = Callable[[bytes], Awaitable[None]]
+"""A command; it gets its argument without surrounding blanks, empty when there is none."""
+
+
+class Dialogue(SMTP):
+    """One client's session, without its vocabulary."""
+
+    line_length_limit = READ_OCTETS
+    _lines: LineReader
+
+    def __init__(self, hostname: str, command_seconds: float, sessions: Sessions) -> None:
+        """`command_seconds` is how long the client may be silent between two commands."""
+        # aiosmtpd clears and grows a dict of its class here, which changes the limits of every other session.
+        self.command_size_limits = {}
+        super().__init__(None, hostname=hostname, timeout=command_seconds, loop=asyncio.get_running_loop())
+        self.command_size_limits.update({"MAIL": ENVELOPE_OCTETS, "RCPT": ENVELOPE_OCTETS})
+        self._sessions = sessions
+        self._verbs = self.vocabulary()
+        self._peer = ("", 0)
+        self._errors = 0
+        self._listening = False
+        self._retiring = False
+
+    @abstractmethod
+    def vocabulary(self) -> Mapping[str, Verb]:
+        """Return the commands of this listener by their verbs in upper case."""
+
+    @abstractmethod
+    async def crash(self, error: Exception) -> Reply:
+        """Journal an error of ours, leave no state behind, return the 4xx that the client gets."""
+
+    @abstractmethod
+    async def give_up(self, reply: Reply) -> None:
+        """End the open mail, if any; `reply` is the 4xx that the client gets for it."""
+
+    @abstractmethod
+    def depart(self) -> None:
+        """Let go of whatever the session holds; its task may be cancelled already."""
+
+    def retire(self) -> None:
+        """Close the session with 421: now if it waits for a command, else after the reply that is due."""
+        self._retiring = True
+        if self._listening and self.transport is not None:
+            self._writer.write(replies.shutting_down().to_wire())
+            self._writer.close()
+
+    async def send(self, reply: Reply) -> None:
+        """Send a reply; after 421 the session is over (RFC 5321, section 3.8)."""
+        self._writer.write(reply.to_wire())
+        if reply.code == SERVICE_CLOSING:
+            self._writer.close()
+        elif self._writer.transport.get_write_buffer_size():
+            self._reset_timeout()  # the client may have stopped reading
+            await self._writer.drain()
+            self._pause_timeout()
+
+    async def content_chunk(self, seconds: float) -> bytes:
+        """Return the next bytes of the content, waited for up to `seconds`; raises `PeerGone`."""
+        self._reset_timeout(seconds)
+        try:
+            return await self._lines.chunk()
+        finally:
+            self._pause_timeout()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin the session."""
+        peer = transport.get_extra_info("peername")
+        self._peer = (peer[0], peer[1]) if peer else ("", 0)
+        super().connection_made(transport)
+        if self._handler_coroutine is not None:
+            self._sessions.enter(self, self._handler_coroutine)
+
+    def eof_received(self) -> bool | None:
+        """Let the session read what came before the end; aiosmtpd would cancel it, relay and all."""
+        return asyncio.StreamReaderProtocol.eof_received(self)
+
+    def _timeout_cb(self) -> None:
+        if self.transport is None:
+            return
+        if self._writer.transport.get_write_buffer_size():
+            self._writer.transport.abort()  # it does not read: a polite close would wait for it for ever
+            return
+        self._writer.write(replies.idle_too_long().to_wire())
+        self._writer.close()
+
+    def _pause_timeout(self) -> None:
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+
+    # The loop.
+
+    async def _handle_client(self) -> None:
+        """Serve the session from greeting to goodbye; never raises."""
+        self._lines = LineReader(self._reader)
+        try:
+            await self.send(replies.greeting(self.hostname))
+            while not self._writer.is_closing():
+                await self._serve_command()
+        except (PeerGone, ConnectionError):
+            pass  # nobody is left to be told
+        finally:
+            self._sessions.leave(self)
+            self.depart()
+            self._writer.close()
+
+    async def _serve_command(self) -> None:
+        try:
+            verb, argument = split_line(await self._next_line())
+            await self._perform(verb, argument)
+        except (PeerGone, ConnectionError):
+            raise
+        except LineTooLong:
+            await self._object(replies.line_too_long())
+        except Refused as refused:
+            await self._object(refused.reply)
+        except Deferred as deferred:
+            await self.give_up(deferred.reply)
+            await self.send(deferred.reply)
+        except Exception as error:  # noqa: BLE001  # The last line of defence: no text, no state, no 5xx.
+            await self.send(await self.crash(error))
+
+    async def _next_line(self) -> bytes:
+        """Return the next command without its line end; raises `Refused` when that is not CRLF."""
+        if self._retiring:
+            await self.send(replies.shutting_down())
+            raise PeerGone
+        self._reset_timeout()
+        self._listening = True
+        try:
+            line = await self._lines.line(ENVELOPE_OCTETS)
+        finally:
+            self._listening = False
+            self._pause_timeout()
+        command = line[:-2]
+        if not line.endswith(b"\r\n") or b"\r" in command or b"\x00" in command:
+            raise Refused(replies.bad_line())
+        return command
+
+    async def _perform(self, verb: str, argument: bytes) -> None:
+        perform = self._verbs.get(verb)
+        if perform is None:
+            raise Refused(replies.unknown_command())
+        if len(verb) + len(argument) + len(" \r\n") > self.command_size_limits.get(verb, COMMAND_OCTETS):
+            raise LineTooLong
+        await perform(argument)
+
+    async def _object(self, reply: Reply) -> None:
+        """Answer a mistake; after too many the session is over."""
+        self._errors += 1
+        await self.send(reply if self._errors <= MAX_ERRORS else replies.too_many_errors())

@@ -1,0 +1,47 @@
+"""A listening socket and its end: no new sessions, 421 to idle ones, the mails under way get their reply."""
+
+import asyncio
+import logging
+import socket
+
+from gateway.smtp.door import Door, DoorRules, Household
+from gateway.smtp.sessions import Sessions
+
+BACKLOG = 512
+"""Connections that the kernel holds while the loop is busy."""
+
+
+class Listener:
+    """A door that is open to clients."""
+
+    def __init__(self, server: asyncio.Server, sessions: Sessions) -> None:
+        self._server = server
+        self._sessions = sessions
+
+    @property
+    def port(self) -> int:
+        """The port, chosen by the system when 0 was asked for."""
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def open_sessions(self) -> int:
+        """How many clients are connected."""
+        return len(self._sessions)
+
+    async def stop(self, seconds: float) -> None:
+        """Take no more clients, and wait up to `seconds` for the mails under way; then cut them off."""
+        self._server.close()
+        await self._sessions.drain(seconds)
+
+
+async def listen(bound: socket.socket, rules: DoorRules, household: Household) -> Listener:
+    """Open a door on a bound socket, which is the listener's from here on."""
+    mail_log = logging.getLogger("mail.log")
+    # Below this level aiosmtpd logs every line, addresses and all.
+    mail_log.setLevel(max(mail_log.level, logging.WARNING))
+    sessions = Sessions()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Door(rules, household, sessions), sock=bound, backlog=BACKLOG
+    )
+    return Listener(server, sessions)

@@ -1,0 +1,245 @@
+"""The next hop as the journey sees it: mail transactions on borrowed connections.
+
+A connection is kept for the next message while it is young and in step, because opening one costs as much as
+a small message. It is given up after any surprise: a reply out of place means that the replies which follow
+may belong to other commands.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway import replies
+from gateway.envelope import Recipient, Sender
+from gateway.replies import Deferred, OutcomeUnknown, Reply
+from gateway.smtp.connection import SERVICE_CLOSING, Connection, NextHopAddress, Timeouts
+from gateway.smtp.wire import Broken, Dropped
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """How long a connection is kept."""
+
+    idle_seconds: float = 20
+    age_seconds: float = 14 * 60
+    """Exchange Online ends a session after some 20 minutes, in the middle of whatever it is doing."""
+    messages: int = 100
+
+
+class PooledNextHop:
+    """Connections to one next hop, and what it offers."""
+
+    def __init__(
+        self,
+        address: NextHopAddress,
+        *,
+        timeouts: Timeouts | None = None,
+        limits: PoolLimits | None = None,
+        offers_seconds: float = 300,
+    ) -> None:
+        """`offers_seconds` is how long an EHLO reply is believed before the next hop is asked again."""
+        self._address = address
+        self._timeouts = timeouts or Timeouts()
+        self._limits = limits or PoolLimits()
+        self._offers_seconds = offers_seconds
+        self._offers: Mapping[bytes, bytes] = {}
+        self._offers_at: float | None = None
+        self._asking = asyncio.Lock()
+        self._idle: list[tuple[Connection, asyncio.TimerHandle]] = []
+        self._closed = False
+
+    async def begin(self) -> "PooledTransaction":
+        """Borrow a connection for one mail; raises `Deferred` when none can be opened."""
+        return PooledTransaction(self, self._from_idle() or await self.open())
+
+    async def offers(self) -> Mapping[bytes, bytes]:
+        """Return the EHLO keywords, in upper case, with their parameters.
+
+        When the next hop cannot be asked now, its last answer stands, however old; raises `Deferred` when it
+        has never answered.
+        """
+        async with self._asking:
+            if not self._offers_fresh():
+                try:
+                    self.give_back(await self.open())
+                except Deferred:
+                    if self._offers_at is None:
+                        raise
+        return self._offers
+
+    async def close(self) -> None:
+        """Close the idle connections; those that are lent out close when they come back."""
+        self._closed = True
+        while self._idle:
+            connection, expiry = self._idle.pop()
+            expiry.cancel()
+            connection.leave()
+        await asyncio.sleep(0)  # lets the transports close before the loop does
+
+    async def open(self) -> Connection:
+        """Open a connection and note what it offers; raises `Deferred`."""
+        try:
+            connection = await Connection.open(self._address, self._timeouts)
+        except Broken as broken:
+            raise Deferred(replies.next_hop_unavailable(), f"next hop: {broken}") from broken
+        self._offers = connection.offers
+        self._offers_at = asyncio.get_running_loop().time()
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep a connection that is in step for the next mail, or close it when it has served enough."""
+        loop = asyncio.get_running_loop()
+        worn = (
+            connection.messages >= self._limits.messages
+            or loop.time() - connection.opened_at >= self._limits.age_seconds
+        )
+        if self._closed or worn or not connection.usable:
+            connection.leave()
+            return
+        expiry = loop.call_later(self._limits.idle_seconds, self._expire, connection)
+        self._idle.append((connection, expiry))
+
+    def _from_idle(self) -> Connection | None:
+        """Return the connection used last, which is the least likely to have been closed meanwhile."""
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            connection, expiry = self._idle.pop()
+            expiry.cancel()
+            if connection.usable and now - connection.opened_at < self._limits.age_seconds:
+                return connection
+            connection.leave()
+        return None
+
+    def _expire(self, connection: Connection) -> None:
+        self._idle = [entry for entry in self._idle if entry[0] is not connection]
+        connection.leave()
+
+    def _offers_fresh(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        return self._offers_at is not None and now - self._offers_at < self._offers_seconds
+
+
+class PooledTransaction:
+    """One mail transaction; satisfies the journey's `Transaction`."""
+
+    def __init__(self, pool: PooledNextHop, connection: Connection) -> None:
+        self._pool = pool
+        self._connection: Connection | None = connection
+        self._mail_open = False
+
+    async def mail(self, sender: Sender) -> Reply:
+        """Send MAIL FROM; a connection that the next hop closed while it was idle is replaced once."""
+        line = _with_parameters(b"MAIL FROM:<" + sender.address + b">", sender.parameters)
+        connection = self._borrowed()
+        reused = connection.messages > 0
+        connection.messages += 1
+        try:
+            reply = await self._ask(connection, line)
+        except Dropped as dropped:
+            if not reused:
+                raise self._lost(dropped) from dropped
+            reply = await self._ask_afresh(line)
+        else:
+            if reused and reply.code == SERVICE_CLOSING:
+                reply = await self._ask_afresh(line)
+        self._mail_open = reply.accepted
+        return reply
+
+    async def rcpt(self, recipient: Recipient) -> Reply:
+        """Send RCPT TO and return the next hop's reply."""
+        line = _with_parameters(b"RCPT TO:<" + recipient.address + b">", recipient.parameters)
+        try:
+            return await self._ask(self._borrowed(), line)
+        except Dropped as dropped:
+            raise self._lost(dropped) from dropped
+
+    async def deliver(self, content: bytes) -> Reply:
+        """Send DATA, the content and the final dot; return the last reply.
+
+        Raises `Deferred` before the dot has left, `OutcomeUnknown` after.
+        """
+        refusal = await self._send(content, with_final_dot=True)
+        return refusal or await self._outcome()
+
+    async def transmit(self, content: bytes) -> Reply | None:
+        """Send DATA and the content without the final dot; a reply means that it was refused."""
+        return await self._send(content, with_final_dot=False)
+
+    async def finish(self) -> Reply:
+        """Send the final dot and return its reply; raises `OutcomeUnknown` when none comes."""
+        try:
+            await self._borrowed().send_final_dot()
+        except Broken as broken:
+            raise self._lost(broken) from broken
+        return await self._outcome()
+
+    async def release(self) -> None:
+        """Give the connection back, after RSET when a mail is open; safe to call twice, never raises."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if not connection.usable:
+            connection.abort()
+            return
+        try:
+            if self._mail_open:
+                await connection.reset()
+        except Broken:
+            connection.abort()
+        except BaseException:
+            connection.abort()
+            raise
+        else:
+            self._pool.give_back(connection)
+
+    async def _ask(self, connection: Connection, line: bytes) -> Reply:
+        try:
+            return await connection.envelope_command(line)
+        except Dropped:
+            raise
+        except Broken as broken:
+            raise self._lost(broken) from broken
+
+    async def _ask_afresh(self, line: bytes) -> Reply:
+        self._borrowed().abort()
+        self._connection = None
+        self._connection = fresh = await self._pool.open()
+        fresh.messages += 1
+        try:
+            return await self._ask(fresh, line)
+        except Dropped as dropped:
+            raise self._lost(dropped) from dropped
+
+    async def _send(self, content: bytes, *, with_final_dot: bool) -> Reply | None:
+        connection = self._borrowed()
+        try:
+            refusal = await connection.start_data()
+            if refusal is None:
+                refusal = await connection.send_content(content, with_final_dot=with_final_dot)
+        except Broken as broken:
+            raise self._lost(broken) from broken
+        return refusal
+
+    async def _outcome(self) -> Reply:
+        connection = self._borrowed()
+        try:
+            reply = await connection.final_reply()
+        except Broken as broken:
+            connection.abort()
+            raise OutcomeUnknown(replies.next_hop_lost(), f"next hop: {broken}") from broken
+        self._mail_open = False  # whatever the reply, the transaction is over (RFC 5321, section 4.1.1.4)
+        return reply
+
+    def _borrowed(self) -> Connection:
+        if self._connection is None:
+            raise Deferred(replies.next_hop_lost(), "next hop: the connection was given back")
+        return self._connection
+
+    def _lost(self, broken: Broken) -> Deferred:
+        if self._connection is not None:
+            self._connection.abort()
+        return Deferred(replies.next_hop_lost(), f"next hop: {broken}")
+
+
+def _with_parameters(command: bytes, parameters: bytes) -> bytes:
+    return command + b" " + parameters if parameters else command

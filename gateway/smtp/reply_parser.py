@@ -1,0 +1,64 @@
+"""What the next hop says: bytes in, replies out, in whatever pieces they arrive (RFC 5321, section 4.2.1).
+
+No I/O. The text of a reply is kept as it came, in any charset, because it is passed on to the client.
+"""
+
+import re
+
+from gateway.replies import Reply
+
+MAX_LINE_OCTETS = 8192
+"""RFC 5321, section 4.5.3.1.5 says 512; some servers put a whole policy into one line."""
+
+MAX_LINES = 128
+"""More than any EHLO reply; beyond it the next hop is not answering but flooding."""
+
+_LINE = re.compile(rb"([2-5][0-5][0-9])(?:([ -])([^\x00\r\n]*+))?\r\n")
+
+
+class Nonsense(Exception):
+    """The next hop sent something that is not an SMTP reply."""
+
+
+class ReplyParser:
+    """Puts replies together from the bytes of one connection."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._code = b""
+        self._lines: list[bytes] = []
+
+    @property
+    def midway(self) -> bool:
+        """Whether a reply has begun and not ended."""
+        return bool(self._buffer or self._lines)
+
+    def feed(self, data: bytes) -> list[Reply]:
+        """Return the replies that `data` completes; raises `Nonsense`, after which the parser is useless."""
+        self._buffer += data
+        done: list[Reply] = []
+        while (end := self._buffer.find(b"\n") + 1) > 0:
+            line = bytes(self._buffer[:end])
+            del self._buffer[:end]
+            if (reply := self._take(line)) is not None:
+                done.append(reply)
+        if len(self._buffer) > MAX_LINE_OCTETS:
+            raise Nonsense("a line without end")
+        return done
+
+    def _take(self, line: bytes) -> Reply | None:
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise Nonsense("not a reply line")
+        code, separator, text = match[1], match[2], match[3] or b""
+        if self._lines and code != self._code:
+            raise Nonsense("two codes in one reply")
+        if len(line) > MAX_LINE_OCTETS or len(self._lines) >= MAX_LINES:
+            raise Nonsense("a reply without end")
+        self._code = code
+        self._lines.append(text)
+        if separator == b"-":
+            return None
+        reply = Reply(int(code), tuple(self._lines))
+        self._lines.clear()
+        return reply
