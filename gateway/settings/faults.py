@@ -31,11 +31,14 @@ class SettingsInvalid(Exception):
 
 
 def nearest_setting(unknown: str, known: Sequence[str]) -> str | None:
-    """Return the dotted name in `known` most like `unknown`: its own section first, then the others."""
+    """Return the dotted name in `known` most like `unknown`.
+
+    The same key in another section comes first, then a similar key in its own section, then any similar name.
+    """
     section, _, key = unknown.rpartition(".")
     same_section = [name for name in known if name.rpartition(".")[0] == section]
     same_key = [name for name in known if name.rpartition(".")[2] == key]
-    return nearest(unknown, same_section) or next(iter(same_key), None) or nearest(unknown, known)
+    return next(iter(same_key), None) or nearest(unknown, same_section) or nearest(unknown, known)
 
 
 def nearest(unknown: str, known: Sequence[str]) -> str | None:

@@ -115,7 +115,7 @@ class _Environment:
             content = (self.base / text).read_text("utf-8").strip() if names_file else text
         except (OSError, UnicodeDecodeError) as error:
             self.unread.add(name)
-            self.faults.append(Fault(variable, f"names {self.base / text}, but {_why(error)}"))
+            self.faults.append(Fault(variable, f"names {self.base / text}, which {_why(error)}"))
         else:
             self.values[name] = _as_list(content) if is_list(name) else content
 
@@ -145,8 +145,8 @@ def _read_file(path: Path, faults: list[Fault]) -> dict[str, object] | None:
 
 def _why(error: OSError | UnicodeDecodeError) -> str:
     if isinstance(error, UnicodeDecodeError):
-        return f"it is not UTF-8 (byte {error.start}); save it as UTF-8"
-    return f"it cannot be read: {error.strerror}; check its path, owner and mode"
+        return f"is not UTF-8 (byte {error.start}); save it as UTF-8"
+    return f"cannot be read: {error.strerror}; check its path, owner and mode"
 
 
 def _merged(document: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
@@ -189,7 +189,7 @@ def _fault(error: ErrorDetails, origins: Mapping[str, str]) -> Fault:
     if error["type"] == "missing":
         what += _example(keys)
     if positions:
-        what = f"entry {positions[0] + 1} {what}"
+        what += f" (entry {positions[0] + 1})"
     if origin := origins.get(".".join(keys[:2])):
         what += f" (given by {origin})"
     unknown = error["type"] == "extra_forbidden"
