@@ -1,0 +1,148 @@
+"""What the candidate's pages show of an invitation: facts, texts to agree to, decisions. Pure."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from gateway.rendering import HOME_COUNTRY, ConsentText, Organisation, Rendering
+from store.records import CaseState, ConsentDecision, ConsentKind, Invitation, Partner, Purpose
+
+ZONE: Final = ZoneInfo("Asia/Tokyo")
+"""The days on the pages are Japanese days: the notices come from companies in Japan."""
+
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One item that a consent would pass on."""
+
+    key: str
+    """Which item; the words of the pages have a label for each."""
+    value: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One partner to whom the person may say yes or no, with the text to agree to."""
+
+    partner_id: str
+    partner_name: str
+    text: ConsentText
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the person has decided about one partner."""
+
+    partner_id: str
+    partner_name: str
+    kind: str
+    """`granted`, `declined` or `withdrawn`."""
+    day: str
+    text: ConsentText | None
+    """The text agreed to, when it can still be shown word for word."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerView:
+    """An invitation as its page shows it."""
+
+    name: str | None = field(repr=False)
+    facts: tuple[Fact, ...] = field(repr=False)
+    offers: tuple[Offer, ...]
+    """Open questions: partners without a consent that holds."""
+    standings: tuple[Standing, ...]
+    texts: frozenset[tuple[str, str]]
+    """Partner id and hex digest of every text as it stands now."""
+
+    @property
+    def page(self) -> str:
+        """The page that shows it."""
+        if self.standings:
+            return "decision"
+        return "invitation" if self.offers else "closed"
+
+
+def view_of(
+    invitation: Invitation, language: str, *, rendering: Rendering, edition: str, organisation: Organisation
+) -> AnswerView:
+    """Turn an invitation into what its page shows.
+
+    A partner abroad is not offered, because the published texts lack what APPI, article 28 asks for.
+    An expired invitation offers nothing, but decisions stay visible and consent can still be withdrawn.
+    """
+    latest = {(decision.partner_id, decision.purpose): decision for decision in invitation.decisions}
+    decided = {
+        partner.id: latest[partner.id, Purpose.PROVISION]
+        for partner in invitation.partners
+        if (partner.id, Purpose.PROVISION) in latest
+    }
+    home = [partner for partner in invitation.partners if partner.country == HOME_COUNTRY]
+    texts = {
+        partner.id: rendering.consent_text(language, edition, organisation=organisation, partner=partner)
+        for partner in home
+    }
+    open_to_answer = [] if invitation.state is CaseState.EXPIRED else home
+    return AnswerView(
+        name=invitation.name,
+        facts=_facts(invitation, language),
+        offers=tuple(
+            Offer(partner.id, partner.legal_name, texts[partner.id])
+            for partner in open_to_answer
+            if partner.id not in decided or decided[partner.id].kind is not ConsentKind.GRANTED
+        ),
+        standings=tuple(
+            _standing(partner, decided[partner.id], language, rendering, organisation)
+            for partner in invitation.partners
+            if partner.id in decided
+        ),
+        texts=frozenset((partner, text.digest.hex()) for partner, text in texts.items()),
+    )
+
+
+def _facts(invitation: Invitation, language: str) -> tuple[Fact, ...]:
+    return (
+        Fact("name", invitation.name),
+        Fact("email", masked(invitation.email)),
+        Fact("job", invitation.job),
+        Fact("stage", invitation.stage),
+        Fact("told", day_of(invitation.captured_at, language)),
+    )
+
+
+def _standing(
+    partner: Partner,
+    decision: ConsentDecision,
+    language: str,
+    rendering: Rendering,
+    organisation: Organisation,
+) -> Standing:
+    text = None
+    if decision.kind is ConsentKind.GRANTED and decision.text_edition in rendering.editions:
+        again = rendering.consent_text(
+            decision.language, decision.text_edition, organisation=organisation, partner=partner
+        )
+        text = again if again.digest == decision.text_digest else None
+    return Standing(
+        partner_id=partner.id,
+        partner_name=partner.legal_name,
+        kind=decision.kind.value,
+        day=day_of(decision.at, language),
+        text=text,
+    )
+
+
+def masked(address: str) -> str:
+    """Show enough of a mail address for its owner: `t…@example.com`; a forwarded link gives none away."""
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}…@{domain}"
+
+
+def day_of(moment: datetime, language: str) -> str:
+    """Write the Japanese day of a moment: `2026年11月23日`, `23 Nov 2026`."""
+    day: date = moment.astimezone(ZONE).date()
+    if language == "ja":
+        return f"{day.year}年{day.month}月{day.day}日"
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"

@@ -1,0 +1,91 @@
+"""The web application: routes, and the one place where an error becomes a page."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.rendering import Organisation, Rendering
+from gateway.web.candidate_pages import CandidatePages, Candidates
+from gateway.web.languages import language_of
+from gateway.web.shell import Journal, Shell
+from store.errors import StoreUnavailable
+
+RETRY_AFTER: Final = 120
+"""Seconds that a visitor is asked to wait for the store: longer than a restart takes."""
+
+
+def build_app(
+    *,
+    candidates: Candidates,
+    rendering: Rendering,
+    organisation: Organisation,
+    edition: str,
+    public_url: str,
+    journal: Journal,
+    ready: Callable[[], Awaitable[bool]],
+    extra_routes: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """Build the application.
+
+    `edition` is the consent text for new answers, one of `rendering.editions`.
+    `public_url` is where candidates reach the pages; forms from any other origin are refused.
+    `ready` tells whether the program can do its work now; an error in it counts as no.
+    `extra_routes` come after ours and get the same headers and error pages.
+    """
+    error_page = partial(_error_page, rendering, organisation)
+    pages = CandidatePages(
+        candidates=candidates,
+        rendering=rendering,
+        organisation=organisation,
+        edition=edition,
+        public_url=public_url,
+    )
+    style = rendering.stylesheet()
+
+    async def stylesheet(_request: Request) -> Response:
+        return Response(style, media_type="text/css")
+
+    async def livez(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_request: Request) -> Response:
+        return PlainTextResponse("ok\n") if await ready() else PlainTextResponse("not ready\n", 503)
+
+    async def declined(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return error_page(request, status)
+
+    async def store_down(request: Request, _error: Exception) -> Response:
+        journal.store_down("web")
+        return error_page(request, 503)
+
+    return Starlette(
+        routes=[
+            Route("/c/{token}", pages.show, methods=["GET", "HEAD"]),
+            Route("/c/{token}", pages.take, methods=["POST"]),
+            Route("/static/style.css", stylesheet),
+            Route("/livez", livez),
+            Route("/readyz", readyz),
+            *extra_routes,
+        ],
+        middleware=[Middleware(Shell, journal=journal, failed=partial(error_page, status=500))],
+        exception_handlers={HTTPException: declined, StoreUnavailable: store_down},
+    )
+
+
+def _error_page(rendering: Rendering, organisation: Organisation, request: Request, status: int) -> Response:
+    """Render the page for a status; an unknown link and an unknown address get the same bytes."""
+    language = language_of(request)
+    if status == 404:  # noqa: PLR2004  # RFC 9110, section 15.5.5
+        return HTMLResponse(rendering.page("not_found", language, organisation=organisation), status)
+    shown = status if status in {400, 403, 405, 413, 503} else 500
+    headers = {"Retry-After": str(RETRY_AFTER)} if status == 503 else None  # noqa: PLR2004  # section 15.6.4
+    html = rendering.page("error", language, organisation=organisation, status=shown)
+    return HTMLResponse(html, status, headers)
