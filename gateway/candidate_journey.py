@@ -15,7 +15,6 @@ with the same key.
 """
 
 import asyncio
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -53,11 +52,11 @@ class Links(Protocol):
         """Return the identity in a token, or None when the token is not ours."""
         ...
 
-    def nonce(self, link_id: bytes, *, now: datetime) -> str:
+    def nonce(self, link_id: bytes, now: datetime) -> str:
         """Return a form nonce that tells its age and holds for this link only."""
         ...
 
-    def nonce_age(self, link_id: bytes, nonce: str, *, now: datetime) -> timedelta | None:
+    def nonce_age(self, nonce: str, link_id: bytes, now: datetime) -> timedelta | None:
         """Return how long ago the nonce was given, or None when it is not ours or not for this link."""
         ...
 
@@ -96,13 +95,13 @@ class CandidateJourney:
         worker: str,
         terms: Terms,
     ) -> None:
-        """`worker` names this process among all that share the store, anew at each start."""
+        """`worker` names this process among all that share the store, and another after a restart."""
         self._store = store
         self._links = links
         self._way_out = way_out
         self._journal = journal
         self._clock = clock
-        self._leases = (f"{worker}/{number}" for number in itertools.count(1))
+        self._worker = worker
         self._terms = terms
 
     async def invitation(self, token: str) -> Invitation | None:
@@ -112,11 +111,11 @@ class CandidateJourney:
 
     def nonce(self, token: str) -> str:
         """Return a nonce for a form on the link's page; raises UnknownRecord when the token is not ours."""
-        return self._links.nonce(self._link_id(token), now=self._clock())
+        return self._links.nonce(self._link_id(token), self._clock())
 
     def nonce_age(self, token: str, nonce: str) -> timedelta | None:
         """Return how long ago the form was given out; None when the nonce is not from this link's page."""
-        return self._links.nonce_age(self._link_id(token), nonce, now=self._clock())
+        return self._links.nonce_age(nonce, self._link_id(token), self._clock())
 
     async def answer(
         self,
@@ -131,6 +130,7 @@ class CandidateJourney:
         """Record what a person said about one partner; a consent queues the submission at the same time.
 
         `text_digest` is the SHA-256 of the text that was shown.
+        Returns the decision that holds now: declining after a consent withdraws it.
         Raises UnknownRecord for a link or a partner that is not there.
         """
         invitation = await self.invitation(token)
@@ -149,20 +149,20 @@ class CandidateJourney:
         decision = await self._store.run(
             consent.record_answer, answer, now=now, due_at=now + self._terms.cooling_off
         )
-        self._journal.consented(case=invitation.case_id, partner=partner_id, kind=kind.value)
+        self._journal.consented(case=invitation.case_id, partner=partner_id, kind=decision.kind.value)
         return decision
 
     async def submit_due(self, limit: int) -> int:
         """Claim up to `limit` submissions that are due, send them side by side, and record the outcomes.
 
-        Returns how many were claimed: `limit` means that more may be waiting.
+        Returns how many were claimed; 0 means that nothing was due, or nothing that may still leave.
         Raises StoreError when the store fails; the leases then run out and the submissions are sent again.
         """
         now = self._clock()
         claims = await self._store.run(
             outbox.claim_due,
             now=now,
-            lease_by=next(self._leases),
+            lease_by=self._worker,
             lease_until=now + self._terms.lease,
             limit=limit,
         )

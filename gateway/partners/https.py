@@ -26,6 +26,7 @@ from typing import Self
 
 import httpx2
 
+from gateway import __version__
 from gateway.partners import standard_webhooks
 from gateway.partners.outcome import GiveUp, Outcome, Sent, TryLater
 from gateway.partners.payload import Payload
@@ -42,6 +43,8 @@ REFERENCE_MAX = 200
 
 _RETRIABLE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 """The 4xx that speak of the moment and not of the submission (RFC 9110, RFC 8470, RFC 6585)."""
+
+_PORT_MAX = 65_535
 
 _NUMERIC_LABEL = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
 """A host whose last label is one of these is an IPv4 address to some resolvers (WHATWG URL, section 3.5)."""
@@ -65,10 +68,8 @@ class EndpointInvalid(Exception):
 class SignedHttps:
     """Sends submissions to partners' endpoints; use as an async context manager, or call `aclose`."""
 
-    def __init__(
-        self, *, product: str, patience: Patience | None = None, tls: ssl.SSLContext | None = None
-    ) -> None:
-        """`product` is the User-Agent, `goen-gateway/1.0`; `tls` replaces the default trust store."""
+    def __init__(self, *, patience: Patience | None = None, tls: ssl.SSLContext | None = None) -> None:
+        """`tls` replaces the default trust store."""
         self._patience = patience or Patience()
         self._client = httpx2.AsyncClient(
             follow_redirects=False,
@@ -76,7 +77,7 @@ class SignedHttps:
             verify=True if tls is None else tls,
             timeout=httpx2.Timeout(self._patience.silence, connect=self._patience.connect),
             # A compressed reply could be small on the wire and huge in memory.
-            headers={"User-Agent": product, "Accept-Encoding": "identity"},
+            headers={"User-Agent": f"goen-gateway/{__version__}", "Accept-Encoding": "identity"},
         )
 
     async def __aenter__(self) -> Self:
@@ -121,7 +122,7 @@ def check_endpoint(endpoint: str) -> httpx2.URL:
         url = httpx2.URL(endpoint)
     except httpx2.InvalidURL:
         raise EndpointInvalid("the endpoint is not a URL") from None
-    if url.scheme not in {"http", "https"} or not url.host:
+    if url.scheme not in {"http", "https"} or not url.host or not 0 < (url.port or 1) <= _PORT_MAX:
         raise EndpointInvalid("the endpoint is not an https:// URL")
     if url.userinfo:
         raise EndpointInvalid("the endpoint has a user name or password in it")

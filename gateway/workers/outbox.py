@@ -66,9 +66,9 @@ class OutboxWorker:
             await self._sleep(failures)
 
     async def _work(self) -> None:
-        """Submit until nothing is due."""
+        """Submit until nothing is due: a batch may be short because some of it was dropped."""
         while not self._stopping:
-            if await self._submit_due(self._batch) < self._batch:
+            if not await self._submit_due(self._batch):
                 return
 
     async def _sleep(self, failures: int) -> None:
