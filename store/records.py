@@ -59,7 +59,7 @@ class RejectionDetails:
     """Where the name was found: `marker`, `display-name`, `addressee-line`, `closing-line`."""
     job: str | None = None
     stage: str | None = None
-    """`entry`, `screening`, `test`, `casual`, `interview_1`, `interview_2`, `final`, or the recruiter's words."""
+    """`entry`, `screening`, `test`, `casual`, `interview_1`, `interview_2`, `final`, or free text."""
     language: str = "ja"
     """`ja` or `en`."""
     template: str | None = None
@@ -75,7 +75,7 @@ class PlannedCopy:
     recipients: tuple[bytes, ...] = field(repr=False)
     """Envelope addresses as they came; exactly one for a candidate."""
     link_id: bytes
-    """Ten random bytes, kept only if this delivery is new; a retry gets the earlier ones. Empty for INTERNAL."""
+    """Ten random bytes, kept only if the delivery is new: a retry gets earlier ones. Empty for INTERNAL."""
     details: RejectionDetails | None = None
     """Given for a candidate."""
 
@@ -343,6 +343,7 @@ class ProvisionRecord:
     partner_address: str
     partner_representative: str
     person_name: str | None = field(repr=False)
+    person_email: str = field(repr=False)
     data_items: tuple[str, ...]
     consent_id: int
     provided_at: datetime

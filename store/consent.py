@@ -1,0 +1,219 @@
+"""Consent as evidence: what a person was asked, in which words, and what the answer was.
+
+Events are never changed.
+Each carries the hash of the one before, so that a line that was changed, added or taken out later shows.
+Answers are taken one at a time: the row at the end of the chain is the lock.
+A decision belongs to the person, not to the link: the latest event for a person, partner and purpose holds.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime
+
+from store import outbox, partners, slots, tables
+from store.database import Transaction, verb
+from store.errors import UnknownRecord
+from store.pool import advance_cases, decline_case
+from store.records import Answer, CaseState, ConsentDecision, ConsentKind, Invitation, Purpose
+
+_HEAD = 1
+_FORM = 1
+"""The form of the hashed content, a part of it: a later form can stand in the same chain."""
+
+
+@verb
+def find_invitation(tx: Transaction, link_id: bytes) -> Invitation | None:
+    """Return what a link leads to, or None for an unknown one; changes nothing."""
+    found = _follow(tx, link_id)
+    if found is None:
+        return None
+    _, case = found
+    person = tx.fetch(tables.Person.select().where(tables.Person.id == case.person_id))[0]
+    name = tx.unseal_optional(case.name, "rejection_case.name")
+    return Invitation(
+        case_id=case.id,
+        person_id=person.id,
+        state=CaseState(case.state),
+        name=name if name is not None else tx.unseal_optional(person.name, "person.name"),
+        email=tx.unseal(person.email, "person.email"),
+        job=case.job,
+        stage=case.stage,
+        language=case.language,
+        captured_at=case.captured_at,
+        partners=partners.list_partners(tx),
+        decisions=_latest_decisions(_events_of(tx, person.id)),
+    )
+
+
+@verb
+def record_answer(tx: Transaction, answer: Answer, *, now: datetime, due_at: datetime) -> ConsentDecision:
+    """Append an answer to the chain and do what follows from it; return the decision that holds now.
+
+    GRANTED puts a submission into the outbox, due at `due_at`, unless consent was there already.
+    DECLINED or WITHDRAWN after GRANTED is recorded as WITHDRAWN and drops what has not left.
+    The same answer to the same text again changes nothing.
+    Raises UnknownRecord for an unknown link or partner.
+    """
+    head = _lock_head(tx)
+    found = _follow(tx, answer.link_id)
+    if found is None:
+        raise UnknownRecord("link", answer.link_id.hex())
+    delivery, case = found
+    partners.find_partner(tx, answer.partner_id)
+    latest = _latest_event(tx, case.person_id, answer.partner_id, answer.purpose)
+    kind = _recorded_kind(answer.kind, latest)
+    if latest is not None and latest.kind == kind and bytes(latest.text_digest) == answer.text_digest:
+        return _decision(latest)
+    event = _append(tx, answer, kind=kind, head=head, delivery=delivery, case=case, now=now)
+    if kind is ConsentKind.GRANTED:
+        if latest is None or latest.kind != ConsentKind.GRANTED:
+            _queue_submission(tx, event, now=now, due_at=due_at)
+        advance_cases(tx, [case.id], CaseState.CONSENTED)
+    else:
+        outbox.drop_unsent(tx, person_id=case.person_id, partner_id=answer.partner_id)
+        decline_case(tx, case.id)
+    return _decision(event)
+
+
+@verb
+def verify_chain(tx: Transaction) -> int | None:
+    """Return the id of the first event that is missing or not as it was recorded, or None if all is well."""
+    head = _lock_head(tx)
+    previous = bytes(32)
+    expected = 1
+    for event in tx.fetch(tables.ConsentEvent.select().order_by(tables.ConsentEvent.id)):
+        if event.id != expected:
+            return expected
+        if bytes(event.prev_hash) != previous or bytes(event.hash) != _hash(event):
+            return event.id
+        previous = bytes(event.hash)
+        expected += 1
+    if head.event_id != expected - 1:  # Events were cut off at the end, or added without the head.
+        return min(expected, head.event_id + 1)
+    return None if bytes(head.hash) == previous else head.event_id
+
+
+def _follow(tx: Transaction, link_id: bytes) -> tuple[tables.Delivery, tables.RejectionCase] | None:
+    delivery = tx.first(tables.Delivery.select().where(tables.Delivery.link_id == link_id))
+    if delivery is None or delivery.case_id is None:
+        return None
+    case = tx.fetch(tables.RejectionCase.select().where(tables.RejectionCase.id == delivery.case_id))[0]
+    return delivery, case
+
+
+def _recorded_kind(said: ConsentKind, latest: tables.ConsentEvent | None) -> ConsentKind:
+    if said is ConsentKind.GRANTED:
+        return said
+    if latest is not None and latest.kind in {ConsentKind.GRANTED, ConsentKind.WITHDRAWN}:
+        return ConsentKind.WITHDRAWN
+    return ConsentKind.DECLINED
+
+
+def _lock_head(tx: Transaction) -> tables.ChainHead:
+    return tx.fetch(tx.locked(tables.ChainHead.select().where(tables.ChainHead.id == _HEAD)))[0]
+
+
+def _append(
+    tx: Transaction,
+    answer: Answer,
+    *,
+    kind: ConsentKind,
+    head: tables.ChainHead,
+    delivery: tables.Delivery,
+    case: tables.RejectionCase,
+    now: datetime,
+) -> tables.ConsentEvent:
+    event = tables.ConsentEvent(
+        id=head.event_id + 1,
+        person_id=case.person_id,
+        case_id=case.id,
+        delivery_id=delivery.id,
+        partner_id=answer.partner_id,
+        purpose=answer.purpose,
+        kind=kind,
+        language=answer.language,
+        text_edition=answer.text_edition,
+        text_digest=answer.text_digest,
+        sent_digest=delivery.sent_digest,
+        at=now,
+        prev_hash=bytes(head.hash),
+    )
+    event.hash = _hash(event)
+    tx.add(tables.ConsentEvent.insert(event.__data__))
+    tx.change(tables.ChainHead.update(event_id=event.id, hash=event.hash).where(tables.ChainHead.id == _HEAD))
+    return event
+
+
+def _hash(event: tables.ConsentEvent) -> bytes:
+    """Return SHA-256 over the event as JSON: sorted keys, no spaces, ASCII, bytes in hex, ISO 8601 time."""
+    content = {
+        "form": _FORM,
+        "id": event.id,
+        "person_id": event.person_id,
+        "case_id": event.case_id,
+        "delivery_id": event.delivery_id,
+        "partner_id": event.partner_id,
+        "purpose": str(event.purpose),
+        "kind": str(event.kind),
+        "language": event.language,
+        "text_edition": event.text_edition,
+        "text_digest": bytes(event.text_digest).hex(),
+        "sent_digest": None if event.sent_digest is None else bytes(event.sent_digest).hex(),
+        "at": tables.iso(event.at),
+        "prev_hash": bytes(event.prev_hash).hex(),
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).digest()
+
+
+def _queue_submission(
+    tx: Transaction, event: tables.ConsentEvent, *, now: datetime, due_at: datetime
+) -> None:
+    # 128 bits of the event: the same for each try, and not to be guessed.
+    key = f"sub_{bytes(event.hash)[:16].hex()}"
+    submission_id = tx.add(
+        tables.Submission.insert(
+            key=key,
+            partner_id=event.partner_id,
+            person_id=event.person_id,
+            case_id=event.case_id,
+            consent_id=event.id,
+            created_at=now,
+        )
+    )
+    outbox.put(tx, outbox.SUBMISSION, submission_id, due_at=due_at, now=now)
+    slots.count(tx, event.partner_id, event.person_id, step="consented", reference=key, now=now)
+
+
+def _events_of(tx: Transaction, person_id: int) -> list[tables.ConsentEvent]:
+    table = tables.ConsentEvent
+    return tx.fetch(table.select().where(table.person_id == person_id).order_by(table.id))
+
+
+def _latest_event(
+    tx: Transaction, person_id: int, partner_id: str, purpose: Purpose
+) -> tables.ConsentEvent | None:
+    table = tables.ConsentEvent
+    return tx.first(
+        table.select()
+        .where((table.person_id == person_id) & (table.partner_id == partner_id) & (table.purpose == purpose))
+        .order_by(table.id.desc())
+    )
+
+
+def _latest_decisions(events: Iterable[tables.ConsentEvent]) -> tuple[ConsentDecision, ...]:
+    latest = {(event.partner_id, event.purpose): event for event in events}
+    return tuple(_decision(event) for event in latest.values())
+
+
+def _decision(event: tables.ConsentEvent) -> ConsentDecision:
+    return ConsentDecision(
+        kind=ConsentKind(event.kind),
+        partner_id=event.partner_id,
+        purpose=Purpose(event.purpose),
+        at=event.at,
+        language=event.language,
+        text_edition=event.text_edition,
+        text_digest=bytes(event.text_digest),
+    )

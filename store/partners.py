@@ -1,0 +1,127 @@
+"""The partner agencies: what must be known of one before anything is provided to it."""
+
+import base64
+import binascii
+import re
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from store import tables
+from store.database import Transaction, verb
+from store.errors import PartnerInvalid, UnknownRecord
+from store.records import Partner, SlotPolicy
+
+BASES = ("consented", "submitted", "acknowledged", "hired")
+"""The steps that a slot policy can count."""
+
+_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_SECRET_BYTES = range(24, 65)
+"""Standard Webhooks, "Signature scheme": a secret has 24 to 64 random bytes."""
+
+
+@verb
+def add_partner(tx: Transaction, partner: Partner, *, now: datetime) -> None:
+    """Add a partner, or replace the one with its id; PartnerInvalid names the field that is wrong.
+
+    A changed slot policy counts from the next person on; slots that were granted stay.
+    """
+    _check(partner)
+    table = tables.Partner
+    fields = {
+        table.id: partner.id,
+        table.legal_name: partner.legal_name,
+        table.address: partner.address,
+        table.representative: tx.seal(partner.representative, "partner.representative"),
+        table.licence_no: partner.licence_no,
+        table.licence_expires: partner.licence_expires,
+        table.country: partner.country,
+        table.endpoint: partner.endpoint,
+        table.secret: tx.seal(partner.secret, "partner.secret"),
+        table.ratio: partner.policy.ratio,
+        table.basis: partner.policy.basis,
+        table.updated_at: now,
+    }
+    replaced = [field for field in fields if field is not table.id]
+    insert = table.insert({**fields, table.created_at: now})
+    insert.on_conflict(conflict_target=[table.id], preserve=replaced).execute(tx.database)
+
+
+@verb
+def list_partners(tx: Transaction) -> tuple[Partner, ...]:
+    """Return all partners, by id."""
+    return tuple(record(tx, row) for row in tx.fetch(tables.Partner.select().order_by(tables.Partner.id)))
+
+
+def find_partner(tx: Transaction, partner_id: str, *, lock: bool = False) -> tables.Partner:
+    """Return a partner's row, locked if it is to be counted for; UnknownRecord when there is none."""
+    query = tables.Partner.select().where(tables.Partner.id == partner_id)
+    row = tx.first(tx.locked(query) if lock else query)
+    if row is None:
+        raise UnknownRecord("partner", partner_id)
+    return row
+
+
+def record(tx: Transaction, row: tables.Partner) -> Partner:
+    """Return the record of a row."""
+    return Partner(
+        id=row.id,
+        legal_name=row.legal_name,
+        address=row.address,
+        representative=tx.unseal(row.representative, "partner.representative"),
+        licence_no=row.licence_no,
+        licence_expires=row.licence_expires,
+        country=row.country,
+        endpoint=row.endpoint,
+        secret=tx.unseal(row.secret, "partner.secret"),
+        policy=policy(row),
+    )
+
+
+def policy(row: tables.Partner) -> SlotPolicy:
+    """Return a partner's rule for earning slots."""
+    return SlotPolicy(row.ratio, row.basis)
+
+
+def _check(partner: Partner) -> None:
+    rules = (
+        ("id", _ID.fullmatch(partner.id), "must be lower-case letters, digits and hyphens"),
+        ("legal_name", partner.legal_name.strip(), "is missing"),
+        ("address", partner.address.strip(), "is missing (the provision record needs it)"),
+        ("representative", partner.representative.strip(), "is missing (the provision record needs it)"),
+        (
+            "licence_no",
+            partner.licence_no.strip(),
+            "is missing: only a licensed agency may be given candidates",
+        ),
+        ("licence_expires", _is_aware(partner.licence_expires), "must have a time zone"),
+        ("country", _COUNTRY.fullmatch(partner.country), "must be two capital letters (ISO 3166-1)"),
+        ("endpoint", _is_http(partner.endpoint), "must be an http or https URL with a host"),
+        ("secret", _is_secret(partner.secret), "must be `whsec_` and base64 of 24 to 64 bytes"),
+        ("policy.ratio", partner.policy.ratio >= 1, "must be at least 1"),
+        ("policy.basis", partner.policy.basis in BASES, f"must be one of {', '.join(BASES)}"),
+    )
+    for field, holds, complaint in rules:
+        if not holds:
+            raise PartnerInvalid(field, complaint)
+
+
+def _is_aware(moment: datetime | None) -> bool:
+    return moment is None or moment.tzinfo is not None
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  # Reading it checks it.
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def _is_secret(secret: str) -> bool:
+    prefix, _, encoded = secret.partition("_")
+    try:
+        return prefix == "whsec" and len(base64.b64decode(encoded, validate=True)) in _SECRET_BYTES
+    except binascii.Error:
+        return False

@@ -1,0 +1,113 @@
+"""The pool: people who were turned down, and the case each of them has in each message.
+
+A person is found again by address: the domain in lower case, the local part without regard to case.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from store import tables
+from store.database import Transaction, verb
+from store.records import CaseState, RejectionDetails
+
+_ORDER = (
+    CaseState.CAPTURED,
+    CaseState.INVITED,
+    CaseState.EXPIRED,
+    CaseState.DECLINED,
+    CaseState.CONSENTED,
+    CaseState.QUEUED,
+    CaseState.SUBMITTED,
+    CaseState.ACKNOWLEDGED,
+    CaseState.INTRODUCED,
+    CaseState.HIRED,
+)
+"""How far a case has come; who has declined, or did not answer in time, may still consent."""
+
+
+@verb
+def count_people(tx: Transaction) -> int:
+    """Return how many people are in the pool."""
+    return tables.Person.select().count(tx.database)
+
+
+def find_or_add_person(tx: Transaction, email: str, name: str | None, *, now: datetime) -> int:
+    """Return the id of the person with this address; a name that is new to us replaces the one we had."""
+    index = tx.cipher.blind_index(_look_up_form(email), field="person.email")
+    sealed_name = tx.seal_optional(name, "person.name")
+    tx.add_new(
+        tables.Person.insert(
+            email_index=index, email=tx.seal(email, "person.email"), name=sealed_name, created_at=now
+        )
+    )
+    person = tx.first(tx.locked(tables.Person.select().where(tables.Person.email_index == index)))
+    assert person is not None  # noqa: S101  # Just inserted, or it was there.
+    if name is not None and tx.unseal_optional(person.name, "person.name") != name:
+        tx.change(tables.Person.update(name=sealed_name).where(tables.Person.id == person.id))
+    return person.id
+
+
+def capture_case(
+    tx: Transaction, *, message_id: int, person_id: int, details: RejectionDetails, now: datetime
+) -> int:
+    """Return the id of this person's case in this message; a case that is there already keeps its details."""
+    tx.add_new(
+        tables.RejectionCase.insert(
+            message_id=message_id,
+            person_id=person_id,
+            state=CaseState.CAPTURED,
+            name=tx.seal_optional(details.name, "rejection_case.name"),
+            name_source=details.name_source,
+            job=details.job,
+            stage=details.stage,
+            language=details.language,
+            template=details.template,
+            reason_code=details.reason_code,
+            captured_at=now,
+        )
+    )
+    case = tx.first(
+        tables.RejectionCase.select(tables.RejectionCase.id).where(
+            (tables.RejectionCase.message_id == message_id) & (tables.RejectionCase.person_id == person_id)
+        )
+    )
+    assert case is not None  # noqa: S101  # Just inserted, or it was there.
+    return case.id
+
+
+def details_of(tx: Transaction, case: tables.RejectionCase) -> RejectionDetails:
+    """Return what the notice said, as it was captured."""
+    return RejectionDetails(
+        name=tx.unseal_optional(case.name, "rejection_case.name"),
+        name_source=case.name_source,
+        job=case.job,
+        stage=case.stage,
+        language=case.language,
+        template=case.template,
+        reason_code=case.reason_code,
+    )
+
+
+def advance_cases(tx: Transaction, case_ids: Collection[int], state: CaseState) -> None:
+    """Move cases on to `state`, except those that are there or further already."""
+    earlier = _ORDER[: _ORDER.index(state)]
+    tx.change(
+        tables.RejectionCase.update(state=state).where(
+            tables.RejectionCase.id.in_(tuple(case_ids)) & tables.RejectionCase.state.in_(earlier)
+        )
+    )
+
+
+def decline_case(tx: Transaction, case_id: int) -> None:
+    """Mark a case as declined unless something has left for a partner already."""
+    submitted = _ORDER[_ORDER.index(CaseState.SUBMITTED) :]
+    tx.change(
+        tables.RejectionCase.update(state=CaseState.DECLINED).where(
+            (tables.RejectionCase.id == case_id) & tables.RejectionCase.state.not_in(submitted)
+        )
+    )
+
+
+def _look_up_form(email: str) -> str:
+    local, at, domain = email.rpartition("@")
+    return f"{local.casefold()}{at}{domain.lower()}"
