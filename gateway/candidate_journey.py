@@ -52,11 +52,11 @@ class Links(Protocol):
         """Return the identity in a token, or None when the token is not ours."""
         ...
 
-    def nonce(self, link_id: bytes, now: datetime) -> str:
+    def nonce(self, link_id: bytes, *, now: datetime) -> str:
         """Return a form nonce that tells its age and holds for this link only."""
         ...
 
-    def nonce_age(self, nonce: str, link_id: bytes, now: datetime) -> timedelta | None:
+    def nonce_age(self, link_id: bytes, nonce: str, *, now: datetime) -> timedelta | None:
         """Return how long ago the nonce was given, or None when it is not ours or not for this link."""
         ...
 
@@ -111,11 +111,11 @@ class CandidateJourney:
 
     def nonce(self, token: str) -> str:
         """Return a nonce for a form on the link's page; raises UnknownRecord when the token is not ours."""
-        return self._links.nonce(self._link_id(token), self._clock())
+        return self._links.nonce(self._link_id(token), now=self._clock())
 
     def nonce_age(self, token: str, nonce: str) -> timedelta | None:
         """Return how long ago the form was given out; None when the nonce is not from this link's page."""
-        return self._links.nonce_age(nonce, self._link_id(token), self._clock())
+        return self._links.nonce_age(self._link_id(token), nonce, now=self._clock())
 
     async def answer(
         self,

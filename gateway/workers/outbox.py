@@ -7,6 +7,7 @@ When the store is out of reach it waits longer each time, up to a minute, and go
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from gateway.journal import Journal
@@ -35,7 +36,7 @@ class OutboxWorker:
         """`submit_due` claims and settles up to so many submissions and returns how many it claimed."""
         self._submit_due = submit_due
         self._journal = journal
-        self._interval = interval.total_seconds()
+        self._interval = interval
         self._batch = batch
         self._nudged = asyncio.Event()
         self._stopping = False
@@ -72,9 +73,14 @@ class OutboxWorker:
                 return
 
     async def _sleep(self, failures: int) -> None:
-        wait = min(self._interval * 2 ** min(failures, 16), _LONGEST_BACK_OFF.total_seconds())
-        try:
-            async with asyncio.timeout(wait):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause(self._interval, failures).total_seconds()):
                 await self._nudged.wait()
-        except TimeoutError:
-            pass
+
+
+def pause(interval: timedelta, failures: int) -> timedelta:
+    """Return how long to sleep after so many failed looks in a row: doubled by each, a minute at most."""
+    if not failures:
+        return interval
+    doublings = min(failures, 32)  # Beyond it the limit is long reached, and the number would overflow.
+    return max(interval, min(interval * 2**doublings, _LONGEST_BACK_OFF))
