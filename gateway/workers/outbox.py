@@ -83,4 +83,4 @@ def pause(interval: timedelta, failures: int) -> timedelta:
     if not failures:
         return interval
     doublings = min(failures, 32)  # Beyond it the limit is long reached, and the number would overflow.
-    return max(interval, min(interval * 2**doublings, _LONGEST_BACK_OFF))
+    return max(interval, min(interval * (1 << doublings), _LONGEST_BACK_OFF))
