@@ -1,1 +1,281 @@
-"""placeholder"""
+"""The operator's commands: parse, call one function, print.
+
+Modules are imported inside the commands, so that `goen slots` does not wait for the mail engine.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 78 wrong settings (EX_CONFIG of sysexits.h).
+"""
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+    from store.database import Store
+
+EX_CONFIG = 78
+
+
+class _Goen(click.Group):
+    """The group that turns this program's errors into one sentence and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from gateway.failures import explain
+
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            explained = explain(error)
+            if explained is None:
+                raise
+            code, words = explained
+            click.echo(words, err=True)
+            ctx.exit(code)
+
+
+@click.group(cls=_Goen, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--settings",
+    "-c",
+    "settings_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The settings file; by default $GOEN_SETTINGS, else ./goen.toml.",
+)
+@click.version_option(package_name="goen-gateway", prog_name="goen")
+@click.pass_context
+def main(ctx: click.Context, settings_path: Path | None) -> None:
+    """Goen Gateway: turns rejection mails into consented introductions."""
+    ctx.obj = settings_path
+
+
+def _settings(ctx: click.Context) -> "Settings":
+    from gateway.settings import find, load
+
+    return load(find(ctx.obj, os.environ), os.environ)
+
+
+def _store(ctx: click.Context) -> "Store":
+    from gateway.opening import open_settled_store
+
+    return open_settled_store(_settings(ctx))
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@main.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=Path())
+@click.option("--next-hop", prompt="Mail server that takes the mail on (host:port)", help="Host and port.")
+@click.option("--public-url", prompt="Public address of the candidates' pages", help="https://…")
+@click.option("--domain", prompt="Your company's mail domain", help="The domain of your From addresses.")
+def init(directory: Path, next_hop: str, public_url: str, domain: str) -> None:
+    """Write a commented settings file, the keys, and print the DNS records to publish."""
+    from gateway.founding import found
+
+    for line in found(directory, next_hop=next_hop, public_url=public_url, domain=domain):
+        click.echo(line)
+
+
+@main.command("check-config")
+@click.pass_context
+def check_config(ctx: click.Context) -> None:
+    """Check the settings; report every fault at once."""
+    settings = _settings(ctx)
+    click.echo(f"The settings are good. Mail goes from {settings.relay.listen} to {settings.relay.next_hop}.")
+    for name in settings.organisation.missing:
+        click.echo(f"organisation.{name}: not given yet; until then marked mail passes as it came.", err=True)
+
+
+@main.command()
+@click.option("--smtp", is_flag=True, help="Only the SMTP door (with --web, --worker: those too).")
+@click.option("--web", is_flag=True, help="Only the pages.")
+@click.option("--worker", is_flag=True, help="Only the outbox worker.")
+@click.pass_context
+def serve(ctx: click.Context, *, smtp: bool, web: bool, worker: bool) -> None:
+    """Run the gateway: by default the SMTP door, the pages and the worker in one process."""
+    from gateway.serving import Parts, serve_until_stopped
+
+    everything = not (smtp or web or worker)
+    parts = Parts(smtp=smtp or everything, web=web or everything, worker=worker or everything)
+    serve_until_stopped(_settings(ctx), parts)
+
+
+@main.command()
+@click.argument(
+    "mail", type=click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True), required=False
+)
+@click.option("--once", is_flag=True, help="Run the loop on one mail and exit; 0 only if each step was seen.")
+@click.option("--from", "sender", help="Envelope sender (default: the mail's From).")
+@click.option("--to", "recipients", multiple=True, help="Envelope recipient; may be given several times.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each step.")
+@click.option("--smtp-port", type=int, default=2525, show_default=True, help="Port of the SMTP door.")
+@click.option("--web-port", type=int, default=8025, show_default=True, help="Port of the pages.")
+@click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), default=Path("var/demo"), show_default=True
+)
+def demo(
+    mail: Path | None,
+    *,
+    once: bool,
+    sender: str | None,
+    recipients: tuple[str, ...],
+    as_json: bool,
+    smtp_port: int,
+    web_port: int,
+    data: Path,
+) -> None:
+    """Everything on localhost: gateway, pages, a mailbox as next hop, a demo partner.
+
+    With --once and MAIL, the same loop for any raw mail, on free ports and with data of its own.
+    """
+    from gateway.demo.client import Given
+    from gateway.demo.story import demonstrate, demonstrate_once
+
+    if mail and not once:
+        raise click.UsageError("MAIL needs --once; without it the demo sends its own sample.")
+    if once:
+        raw = None if mail is None else (sys.stdin.buffer.read() if str(mail) == "-" else mail.read_bytes())
+        sys.exit(demonstrate_once(Given(raw, sender, recipients), as_json=as_json))
+    demonstrate(data, smtp_port=smtp_port, web_port=web_port, as_json=as_json)
+
+
+@main.command()
+@click.pass_context
+def health(ctx: click.Context) -> None:
+    """Ask the running gateway whether it is well; for container checks."""
+    from gateway.health import ask
+
+    complaints = ask(_settings(ctx))
+    for complaint in complaints:
+        click.echo(complaint, err=True)
+    sys.exit(1 if complaints else 0)
+
+
+@main.command()
+@click.pass_context
+def migrate(ctx: click.Context) -> None:
+    """Bring the database to the form that this version needs; `goen serve` does it by itself."""
+    from gateway.opening import open_store_of
+
+    with open_store_of(_settings(ctx)) as store:
+        applied = store.migrate()
+    click.echo("\n".join(f"applied {name}" for name in applied) or "The database is up to date.")
+
+
+@main.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def slots(ctx: click.Context, *, as_json: bool) -> None:
+    """The free introduction slots: how many there are, and why."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(slots_list, as_json=as_json)
+
+
+@slots.command("list")
+@json_option
+@click.pass_context
+def slots_list(ctx: click.Context, *, as_json: bool) -> None:
+    """Show each partner's slots at a glance."""
+    from gateway.listings import slot_listing
+    from gateway.terminal import show
+    from store.slots import summarise
+
+    with _store(ctx) as store:
+        show(slot_listing(store.call(summarise)), as_json=as_json)
+
+
+@slots.command("explain")
+@click.argument("partner", required=False)
+@json_option
+@click.pass_context
+def slots_explain(ctx: click.Context, *, partner: str | None, as_json: bool) -> None:
+    """Print the ledger lines that make up the numbers."""
+    from gateway.listings import slot_line_listing
+    from gateway.terminal import show
+    from store.slots import explain
+
+    with _store(ctx) as store:
+        show(slot_line_listing(store.call(explain, partner)), as_json=as_json)
+
+
+@main.group()
+def queue() -> None:
+    """Submissions on their way to the partners."""
+
+
+@queue.command("list")
+@click.option("--all", "everything", is_flag=True, help="Show finished ones too.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@json_option
+@click.pass_context
+def queue_list(ctx: click.Context, *, everything: bool, limit: int, as_json: bool) -> None:
+    """Show what waits, why, and when it is tried again."""
+    from gateway.listings import OPEN_STATES, queue_listing
+    from gateway.terminal import show
+    from store.outbox import list_queue
+    from store.records import QueueState
+
+    states = tuple(QueueState) if everything else OPEN_STATES
+    with _store(ctx) as store:
+        show(queue_listing(store.call(list_queue, states=states, limit=limit)), as_json=as_json)
+
+
+@main.group()
+def partner() -> None:
+    """The recruitment agencies that receive candidates."""
+
+
+@partner.command("add")
+@click.argument("partner_id", metavar="ID")
+@click.option("--name", required=True, help="Legal name.")
+@click.option("--address", required=True, help="Postal address.")
+@click.option("--representative", required=True, help="Who represents it, for the provision record.")
+@click.option("--licence", required=True, help="Licence number of the placement business (許可番号).")
+@click.option("--licence-expires", type=click.DateTime(["%Y-%m-%d"]), help="Last day of the licence.")
+@click.option("--country", default="JP", show_default=True, help="ISO 3166-1 code.")
+@click.option("--endpoint", required=True, help="URL that takes submissions; https, or http on loopback.")
+@click.option(
+    "--secret-file", type=click.File("r"), help="File with the signing secret (whsec_…); else a new one."
+)
+@click.option("--ratio", type=click.IntRange(1), default=10, show_default=True, help="Persons for one slot.")
+@click.option(
+    "--basis",
+    type=click.Choice(["consented", "submitted", "acknowledged", "hired"]),
+    default="acknowledged",
+    show_default=True,
+    help="The step that counts.",
+)
+@click.pass_context
+def partner_add(ctx: click.Context, /, *, partner_id: str, **facts: Any) -> None:
+    """Add a partner, or change the one with this ID."""
+    from gateway.listings import partner_from
+    from store.partners import add_partner
+
+    record, new_secret = partner_from(partner_id, **facts)
+    with _store(ctx) as store:
+        store.call(add_partner, record, now=datetime.now(UTC))
+    click.echo(f"Partner {partner_id} is ready to receive submissions at {record.endpoint}.")
+    if new_secret:
+        click.echo(f"Give the partner this signing secret; it is not shown again:\n{record.secret}")
+
+
+@partner.command("list")
+@json_option
+@click.pass_context
+def partner_list(ctx: click.Context, *, as_json: bool) -> None:
+    """Show the partners."""
+    from gateway.listings import partner_listing
+    from gateway.terminal import show
+    from store.partners import list_partners
+
+    with _store(ctx) as store:
+        show(partner_listing(store.call(list_partners)), as_json=as_json)
+
+
+if __name__ == "__main__":
+    main()

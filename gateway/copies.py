@@ -182,7 +182,7 @@ class Scribe:
             date=date,
         )
         by_address = {recipient.address: recipient for recipient in envelope.recipients}
-        recipients = tuple(by_address[address] for address in plan.recipients)
+        recipients = tuple(r for address, r in by_address.items() if address in plan.recipients)
         return Copy(plan, recipients, received + signatures + stamped)
 
     def _invitation(self, plan: PlannedCopy, partners: Sequence[str]) -> Footer | None:

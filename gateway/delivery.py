@@ -72,18 +72,16 @@ class CopyDelivery:
         store: Store,
         journal: Journal,
         clock: Callable[[], datetime],
-        node: str,
         lease: timedelta,
     ) -> None:
-        """`node` names this process in the claims; `lease` is how long a claim holds after a crash.
+        """`lease` is how long a claim holds after a crash.
 
-        The lease must be longer than the next hop may take to answer a final dot.
+        It must be longer than the next hop may take to answer a final dot.
         """
         self._next_hop = next_hop
         self._store = store
         self._journal = journal
         self._clock = clock
-        self._node = node
         self._lease = lease
         self._unsettled: set[asyncio.Task[None]] = set()
 
@@ -124,12 +122,14 @@ class CopyDelivery:
         nothing behind that a retry would have to wait for.
         """
         waiting = [i for i, r in zip(ids, ready, strict=True) if not isinstance(r, Outcome)]
+        if not waiting:
+            return list(ready)
         now = self._clock()
         try:
             claimed = await self._store.run(
                 ledger.claim_deliveries,
                 waiting,
-                claimed_by=self._node,
+                claimed_by=envelope.trace_id,
                 now=now,
                 lease_until=now + self._lease,
             )
@@ -183,24 +183,24 @@ class CopyDelivery:
     async def _settle(self, trace_id: str, settlements: Sequence[Settlement]) -> None:
         """Record the outcomes; when that fails, go on trying beside the path."""
         try:
-            await self._store.run(ledger.settle, settlements, claimed_by=self._node, now=self._clock())
+            await self._store.run(ledger.settle, settlements, claimed_by=trace_id, now=self._clock())
         except Exception as error:  # noqa: BLE001  # The next hop has the mail: a 451 would send it twice.
             if not isinstance(error, StoreError):
                 self._journal.crashed(trace_id, error)
             for settlement in settlements:
                 self._journal.unsettled(trace_id, delivery=settlement.delivery_id, state=settlement.state)
-            task = asyncio.create_task(self._settle_later(settlements))
+            task = asyncio.create_task(self._settle_later(trace_id, settlements))
             self._unsettled.add(task)
             task.add_done_callback(self._unsettled.discard)
 
-    async def _settle_later(self, settlements: Sequence[Settlement]) -> None:
+    async def _settle_later(self, trace_id: str, settlements: Sequence[Settlement]) -> None:
         pause = SETTLE_AGAIN
         deadline = self._clock() + self._lease
         while self._clock() < deadline:
             await asyncio.sleep(pause.total_seconds())
             pause = min(pause * 2, SETTLE_AGAIN_AT_MOST)
             with contextlib.suppress(StoreError):
-                await self._store.run(ledger.settle, settlements, claimed_by=self._node, now=self._clock())
+                await self._store.run(ledger.settle, settlements, claimed_by=trace_id, now=self._clock())
                 return
 
 

@@ -102,6 +102,10 @@ class Keyring:
         message = field.encode() + b"\x00" + value.encode("utf-8", "surrogatepass")
         return hmac.digest(self._index_key, message, "sha256")
 
+    def new_link_id(self, fingerprint: bytes, recipient: bytes) -> bytes:
+        """Return ten bytes for the copy of a message that goes to a recipient: the same for each retry."""
+        return hmac.digest(self._link_key, b"id" + fingerprint + recipient, "sha256")[:_LINK_ID_BYTES]
+
     def link_token(self, link_id: bytes) -> str:
         """Return the candidate's token for a delivery: 40 characters a-z and 2-7."""
         if len(link_id) != _LINK_ID_BYTES:

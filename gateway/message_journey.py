@@ -146,7 +146,12 @@ class MessageJourney:
         )
         entry = await self._store.run(ledger.open_message, arrival, now=self._clock())
         remembered = tuple(
-            replace(copy.plan, link_id=delivery.link_id, details=delivery.details)
+            replace(
+                copy.plan,
+                recipients=delivery.recipients,
+                link_id=delivery.link_id,
+                details=delivery.details,
+            )
             for copy, delivery in zip(copies, entry.deliveries, strict=True)
         )
         if remembered != arrival.copies:

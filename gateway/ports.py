@@ -12,10 +12,12 @@ from pathlib import Path
 class PortInUse(Exception):
     """Another program listens where we want to."""
 
-    def __init__(self, host: str, port: int, holder: str | None) -> None:
-        """`holder` is what `holder_of` found."""
+    def __init__(self, host: str, port: int, holder: str | None, choose: str) -> None:
+        """`holder` is what `holder_of` found; `choose` names the setting or option for another port."""
         by = f" by {holder}" if holder else ""
-        super().__init__(f"port {port} on {host} is in use{by}")
+        super().__init__(
+            f"Port {port} on {host} is in use{by}. Stop that program, or choose another port with {choose}."
+        )
         self.host = host
         self.port = port
         self.holder = holder
@@ -24,19 +26,22 @@ class PortInUse(Exception):
 class CannotListen(Exception):
     """The address is not this machine's, or the port needs rights that we do not have."""
 
-    def __init__(self, host: str, port: int, error: OSError) -> None:
+    def __init__(self, host: str, port: int, error: OSError, choose: str) -> None:
         """`error` is the system's; its words name no person."""
-        super().__init__(f"cannot listen on {host} port {port}: {error.strerror}")
+        super().__init__(f"Cannot listen on {host} port {port}: {error.strerror}. Change it with {choose}.")
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Return a bound stream socket; port 0 takes any free one. Raises `PortInUse` or `CannotListen`."""
+def bind(host: str, port: int, *, choose: str) -> socket.socket:
+    """Return a bound stream socket; port 0 takes any free one. Raises `PortInUse` or `CannotListen`.
+
+    `choose` names the setting or option that picks another address, for the error.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror as error:
-        raise CannotListen(host, port, error) from error
+        raise CannotListen(host, port, error, choose) from error
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -45,14 +50,14 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise PortInUse(host, port, holder_of(port)) from error
-        raise CannotListen(host, port, error) from error
+            raise PortInUse(host, port, holder_of(port), choose) from error
+        raise CannotListen(host, port, error, choose) from error
     listener.settimeout(0)
     return listener
 
 
 def holder_of(port: int) -> str | None:
-    """Return `name (pid 123)` of the process that listens on a local TCP port; None when it cannot be seen."""
+    """Return `name (pid 123)` of the process that listens on a local TCP port, if it can be seen."""
     inodes = {inode for table in ("tcp", "tcp6") for inode in _listening(Path("/proc/net") / table, port)}
     if not inodes:
         return None

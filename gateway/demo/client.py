@@ -1,0 +1,98 @@
+"""A mail client for the demo, built on the standard library, so that the gateway is not its own witness."""
+
+import re
+import smtplib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.utils import getaddresses
+from uuid import uuid4
+
+from gateway.demo.sample import CANDIDATE, SENDER, sample_mail
+
+PATIENCE_SECONDS = 20
+"""How long the server may take for each reply."""
+
+
+class NoEnvelope(Exception):
+    """The mail names no sender or no recipient."""
+
+    def __init__(self) -> None:
+        super().__init__("The mail names no sender or no recipient; say them with --from and --to.")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the operator gave on the command line; the sample's values where nothing was given."""
+
+    raw: bytes | None
+    sender: str | None
+    recipients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail with its envelope, ready to be sent."""
+
+    raw: bytes = field(repr=False)
+    """CRLF line ends."""
+    sender: str
+    recipients: tuple[str, ...]
+
+
+def compose(given: Given) -> Mail:
+    """Return the mail to send: the one given, with its own From and To as envelope unless told otherwise."""
+    if given.raw is None:
+        raw = sample_mail(datetime.now(UTC), f"{uuid4()}@example.com")
+        return Mail(raw, given.sender or SENDER, given.recipients or (CANDIDATE,))
+    raw = re.sub(rb"\r\n|\r|\n", b"\r\n", given.raw)
+    if not raw.endswith(b"\r\n"):
+        raw += b"\r\n"
+    fields = message_from_bytes(raw, policy=policy.compat32)
+    sender = given.sender or _first(_addresses(fields.get_all("From", [])))
+    recipients = given.recipients or _addresses(fields.get_all("To", []) + fields.get_all("Cc", []))
+    if sender is None or not recipients:
+        raise NoEnvelope
+    return Mail(raw, sender, recipients)
+
+
+def _addresses(values: Sequence[object]) -> tuple[str, ...]:
+    return tuple(address for _, address in getaddresses([str(value) for value in values]) if "@" in address)
+
+
+def _first(addresses: tuple[str, ...]) -> str | None:
+    return addresses[0] if addresses else None
+
+
+def company_domain(mail: Mail) -> str:
+    """Return the domain of the From field, which the demo signs for; else the envelope sender's."""
+    fields = message_from_bytes(mail.raw, policy=policy.compat32)
+    author = _first(_addresses(fields.get_all("From", []))) or mail.sender
+    return author.rpartition("@")[2].lower() or "example.com"
+
+
+def speak_smtp(port: int, mail: Mail) -> tuple[int, str]:
+    """Be a mail client, with the standard library as an independent one; return the last reply."""
+    with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_SECONDS) as client:
+        client.ehlo("client.test")
+        options = [f"SIZE={len(mail.raw)}"] if client.has_extn("size") else []
+        if not mail.raw.isascii() and client.has_extn("8bitmime"):
+            options.append("BODY=8BITMIME")
+        code, text = client.mail(mail.sender, options)
+        for recipient in mail.recipients:
+            if code == 250:  # noqa: PLR2004  # RFC 5321, section 4.2.3
+                code, text = client.rcpt(recipient)
+        if code == 250:  # noqa: PLR2004
+            code, text = client.data(mail.raw)
+        return code, text.decode("utf-8", "replace")
+
+
+def texts_of(raw: bytes) -> list[str]:
+    """Return the text of each text part, read with the standard library."""
+    texts = []
+    for part in message_from_bytes(raw, policy=policy.compat32).walk():
+        content = part.get_payload(decode=True)
+        if part.get_content_maintype() == "text" and isinstance(content, bytes):
+            texts.append(content.decode(part.get_content_charset("utf-8"), "replace"))
+    return texts

@@ -1,0 +1,253 @@
+"""The demo's story: one rejection mail from the SMTP door to the slot ledger, each step told as it is seen.
+
+Nothing is taken on trust: a step is told only when its effect was read back from where it must show.
+"""
+
+import asyncio
+import json
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from pathlib import Path
+
+import click
+
+from gateway.demo.agency import Received
+from gateway.demo.browser import accept, open_page
+from gateway.demo.client import Given, Mail, NoEnvelope, company_domain, compose, speak_smtp, texts_of
+from gateway.demo.mailbox import Letter
+from gateway.demo.stage import Stage, set_stage
+from gateway.serving import run, stop_signal
+from store.outbox import list_queue
+from store.records import QueueState
+from store.slots import summarise
+
+READING_SECONDS = 2.5
+"""The page counts an answer only after two seconds; a person reads at least as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that was seen."""
+
+    name: str
+    sentence: str
+    facts: dict[str, str | int] = field(default_factory=dict)
+
+
+PATIENCE_SECONDS = 20
+"""How long a step may take before the demo says that it was not seen."""
+
+
+class NotSeen(Exception):
+    """A step did not happen; the message says which and what was seen instead."""
+
+
+Say = Callable[[Step], None]
+
+
+def demonstrate_once(given: Given, *, as_json: bool) -> int:
+    """Run the whole loop on free ports and data of its own; return the exit code."""
+    say = _teller(as_json=as_json)
+    try:
+        mail = compose(given)
+        with tempfile.TemporaryDirectory(prefix="goen-demo-") as folder:
+            run(_once(Path(folder), mail, say))
+    except (NotSeen, NoEnvelope) as failure:
+        say(Step("failed", str(failure)))
+        return 1
+    return 0
+
+
+def demonstrate(folder: Path, *, smtp_port: int, web_port: int, as_json: bool) -> None:
+    """Run the demo until SIGINT or SIGTERM; the data in `folder` are found again by the next start."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    say = _teller(as_json=as_json)
+    run(_stay(folder, smtp_port, web_port, say))
+
+
+async def _once(folder: Path, mail: Mail, say: Say) -> None:
+    domain = company_domain(mail)
+    async with set_stage(folder, company_domain=domain, smtp_port=0, web_port=0) as stage:
+        say(Step("ready", f"The gateway takes mail at 127.0.0.1:{stage.smtp_port}."))
+        await tell(stage, mail, say)
+
+
+async def _stay(folder: Path, smtp_port: int, web_port: int, say: Say) -> None:
+    mail = compose(Given(None, None, ()))
+    domain = company_domain(mail)
+    async with (
+        set_stage(folder, company_domain=domain, smtp_port=smtp_port, web_port=web_port) as stage,
+        stop_signal() as stopped,
+    ):
+        url = stage.web_url
+        earlier = len(stage.mailbox.numbers())
+        say(Step("start", f"Data in {folder}; {earlier} mails from earlier runs.", {"earlier": earlier}))
+        copies = await send(stage, mail, say)
+        links = find_links(stage, copies)
+        for letter, link in links:
+            say(_invited(stage, letter, link))
+        say(Step("mailbox", f"What arrived, beside what was sent: {url}/mailbox", {"url": f"{url}/mailbox"}))
+        for _, link in links:
+            say(Step("consent", f"The candidate's page, answer it yourself: {link}", {"url": link}))
+        say(Step("agency", f"What the partner got: {url}/agency/", {"url": f"{url}/agency/"}))
+        say(Step("slots", f"The slots: goen --settings {folder / 'goen.toml'} slots"))
+        say(Step("send", f"Send your own: swaks --server 127.0.0.1:{stage.smtp_port} --data MAIL.eml …"))
+        say(Step("ready", "Ready. Press Ctrl-C to stop.", {"url": url}))
+        await stopped
+        say(Step("stop", "Stopping; mails under way are finished first."))
+
+
+async def tell(stage: Stage, mail: Mail, say: Say) -> None:
+    """Carry one mail through everything; raises `NotSeen` at the first step that does not show."""
+    letters = await send(stage, mail, say)
+    if [letter.raw for letter in letters] == [mail.raw]:
+        reason = await asyncio.to_thread(_reason_for_passing, stage.journal_path)
+        why = "it carries no marker" if reason == "unmarked" else f"reason {reason}"
+        say(Step("unchanged", f"It passed unchanged, byte for byte ({why}).", {"reason": reason}))
+        return
+    links = find_links(stage, letters)
+    if not links:
+        raise NotSeen("The mail was changed, but no copy carries a link to the candidate's page.")
+    for letter, link in links:
+        say(_invited(stage, letter, link))
+    for _, link in links:
+        await _follow(stage, link, say)
+    for slots in await stage.house.store.run(summarise):
+        words = (
+            f"{slots.towards_next} of {slots.policy.ratio} persons towards the next free introduction slot"
+        )
+        say(
+            Step(
+                "slots", f"The slot ledger: {words}, {slots.available} available.", {"counted": slots.counted}
+            )
+        )
+        if slots.counted != len(links):
+            raise NotSeen(f"The slot ledger counts {slots.counted} persons, not {len(links)}.")
+
+
+async def send(stage: Stage, mail: Mail, say: Say) -> tuple[Letter, ...]:
+    """Send the mail through the SMTP door; return what arrived in the mailbox."""
+    before = set(stage.mailbox.numbers())
+    stage.mailbox.keep_original(mail.raw)
+    code, text = await asyncio.to_thread(speak_smtp, stage.smtp_port, mail)
+    where = f"127.0.0.1:{stage.smtp_port}"
+    if code != 250:  # noqa: PLR2004  # RFC 5321, section 4.2.3
+        raise NotSeen(f"The SMTP door at {where} answered {code} {text}")
+    count = len(mail.recipients)
+    say(
+        Step(
+            "sent",
+            f"The SMTP door at {where} took the mail ({len(mail.raw)} bytes, {_many(count, 'recipient')}): "
+            f"{code} {text}",
+            {"reply": f"{code} {text}"},
+        )
+    )
+    numbers = sorted(set(stage.mailbox.numbers()) - before)
+    if not numbers:
+        raise NotSeen("The next hop said 250, but nothing lies in the mailbox.")
+    letters = tuple(stage.mailbox.letter(number) for number in numbers)
+    urls = ", ".join(f"{stage.web_url}/mailbox/{number}" for number in numbers)
+    say(
+        Step(
+            "arrived",
+            f"{_many(len(letters), 'mail')} arrived at the next hop: {urls}",
+            {"mails": len(letters)},
+        )
+    )
+    return letters
+
+
+def find_links(stage: Stage, letters: tuple[Letter, ...]) -> list[tuple[Letter, str]]:
+    """Return each letter that carries a link to the candidate's page; all its parts carry the same one."""
+    pattern = re.compile(re.escape(stage.web_url) + r"/c/[a-z2-7]+")
+    found = []
+    for letter in letters:
+        links = {link for text in texts_of(letter.raw) for link in pattern.findall(text)}
+        if len(links) > 1:
+            raise NotSeen(f"The mail {stage.web_url}/mailbox/{letter.number} carries {len(links)} links.")
+        found += [(letter, link) for link in links]
+    return found
+
+
+async def _follow(stage: Stage, link: str, say: Say) -> None:
+    """Be the candidate: read the page, tick the box, accept; then look whether the agency got it."""
+    known = {entry.key for entry in stage.agency.received}
+    page = await open_page(link)
+    say(Step("page", f"GET {link}: {page.status}, a page in “{page.language}”.", {"status": page.status}))
+    await asyncio.sleep(READING_SECONDS)
+    if {entry.key for entry in stage.agency.received} != known:
+        raise NotSeen("Opening the page changed something.")
+    answer = await accept(page)
+    if not answer.ok:
+        raise NotSeen(f"The consent was answered with {answer.status}.")
+    say(Step("consented", f"POST with a ticked box: {answer.status}, the page shows the decision."))
+    stage.house.worker.nudge()
+    entry = await _until(
+        lambda: next((entry for entry in stage.agency.received if entry.key not in known), None),
+        "No submission reached the partner.",
+    )
+    say(
+        Step(
+            "submitted",
+            f"The partner checked the signature and took the submission as {entry.reference}: "
+            f"{stage.web_url}/agency/",
+            {"key": entry.key, "reference": entry.reference},
+        )
+    )
+    await _until_done(stage, entry.key)
+    say(Step("acknowledged", "The acknowledgement and the provision record are written.", {"key": entry.key}))
+
+
+async def _until(look: Callable[[], Received | None], otherwise: str) -> Received:
+    for _ in range(PATIENCE_SECONDS * 20):
+        if (seen := look()) is not None:
+            return seen
+        await asyncio.sleep(0.05)
+    raise NotSeen(otherwise)
+
+
+async def _until_done(stage: Stage, key: str) -> None:
+    for _ in range(PATIENCE_SECONDS * 20):
+        done = await stage.house.store.run(list_queue, states=(QueueState.DONE,), limit=1000)
+        if any(line.submission_key == key for line in done):
+            return
+        await asyncio.sleep(0.05)
+    raise NotSeen("The acknowledgement was not recorded.")
+
+
+def _invited(stage: Stage, letter: Letter, link: str) -> Step:
+    signatures = message_from_bytes(letter.raw).get_all("DKIM-Signature", [])
+    return Step(
+        "invited",
+        f"Mail {letter.number} carries a personal link and {_many(len(signatures), 'DKIM signature')}: "
+        f"{stage.web_url}/mailbox/{letter.number}",
+        {"link": link, "signatures": len(signatures)},
+    )
+
+
+def _reason_for_passing(journal: Path) -> str:
+    lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+    passed = [str(line["reason"]) for line in lines if line["event"] == "passed"]
+    if not passed:
+        raise NotSeen("The journal has no line that says why the mail passed as it came.")
+    return passed[-1]
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _teller(*, as_json: bool) -> Say:
+    """Return what prints a step: a line for a person, or one JSON object."""
+
+    def say(step: Step) -> None:
+        if as_json:
+            told = {"step": step.name, "what": step.sentence, **step.facts}
+            click.echo(json.dumps(told, ensure_ascii=False))
+        else:
+            click.echo(f"{step.name:<13}{step.sentence}")
+
+    return say

@@ -1,0 +1,52 @@
+"""Asking a running gateway whether it is well, from outside, as a client would."""
+
+import http.client
+import socket
+
+from gateway.settings import Endpoint, Settings
+
+PATIENCE = 5
+"""Seconds for each question; a container check that hangs is no check."""
+
+
+def ask(settings: Settings) -> list[str]:
+    """Return what is wrong, one sentence each; empty when all is well."""
+    complaints = [_ask_web(settings.web.listen), _ask_door(settings.relay.listen)]
+    return [complaint for complaint in complaints if complaint]
+
+
+def _ask_web(endpoint: Endpoint) -> str | None:
+    connection = http.client.HTTPConnection(_reachable(endpoint), endpoint.port, timeout=PATIENCE)
+    try:
+        connection.request("GET", "/readyz")
+        response = connection.getresponse()
+        words = response.read(200).decode("utf-8", "replace").strip()
+    except (OSError, http.client.HTTPException) as error:
+        return f"The pages at {endpoint} do not answer: {_reason(error)}."
+    finally:
+        connection.close()
+    return (
+        None if response.status == http.HTTPStatus.OK else f"The pages at {endpoint} are not ready: {words}"
+    )
+
+
+def _ask_door(endpoint: Endpoint) -> str | None:
+    """Read the greeting only, so that a check every few seconds costs a few packets."""
+    try:
+        with socket.create_connection((_reachable(endpoint), endpoint.port), timeout=PATIENCE) as client:
+            greeting = client.recv(512)
+            client.sendall(b"QUIT\r\n")
+    except OSError as error:
+        return f"The SMTP door at {endpoint} does not answer: {_reason(error)}."
+    return None if greeting.startswith(b"220") else f"The SMTP door at {endpoint} does not greet with 220."
+
+
+def _reachable(endpoint: Endpoint) -> str:
+    """Return the address to ask: a listener on every address is asked on loopback."""
+    if not endpoint.unspecified:
+        return endpoint.host
+    return "::1" if ":" in endpoint.host else "127.0.0.1"
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or type(error).__name__ if isinstance(error, OSError) else type(error).__name__

@@ -1,0 +1,124 @@
+"""How the store's records become the rows that an operator reads, and an operator's words become records."""
+
+import secrets
+from base64 import b64encode
+from datetime import UTC, datetime, time, timedelta, timezone
+from typing import TextIO
+
+from gateway.terminal import Listing
+from store.records import Partner, QueueLine, QueueState, SlotLine, SlotPolicy, SlotSummary
+
+OPEN_STATES = (QueueState.READY, QueueState.LEASED, QueueState.DEAD)
+"""What `goen queue list` shows: everything that is not finished, and what was given up."""
+
+JAPAN = timezone(timedelta(hours=9))
+"""A licence ends with its last day in Japan, which has no daylight saving time."""
+
+
+def slot_listing(summaries: tuple[SlotSummary, ...]) -> Listing:
+    """Show each partner's slots at a glance; `towards_next` reads 7/10."""
+    return Listing(
+        ("partner", "name", "available", "granted", "towards_next", "counted", "counts"),
+        tuple(
+            (
+                s.partner_id,
+                s.partner_name,
+                s.available,
+                s.granted,
+                f"{s.towards_next}/{s.policy.ratio}",
+                s.counted,
+                f"{s.policy.basis} persons",
+            )
+            for s in summaries
+        ),
+        empty="No partner yet: add one with `goen partner add`.",
+    )
+
+
+def slot_line_listing(lines: tuple[SlotLine, ...]) -> Listing:
+    """Show the lines of the slot ledger, oldest first."""
+    return Listing(
+        ("line", "at", "partner", "kind", "quantity", "reason", "reference"),
+        tuple((n.id, n.at, n.partner_id, n.kind, n.quantity, n.reason, n.reference) for n in lines),
+        empty="The slot ledger is empty: nothing has been counted yet.",
+    )
+
+
+def queue_listing(lines: tuple[QueueLine, ...]) -> Listing:
+    """Show queued submissions: why they wait and when they are tried again."""
+    return Listing(
+        ("line", "state", "partner", "next_try", "attempts", "last_error", "queued_at", "submission"),
+        tuple(
+            (
+                n.id,
+                n.state,
+                n.partner_id,
+                n.due_at if n.state in {QueueState.READY, QueueState.LEASED} else None,
+                n.attempts,
+                n.last_error,
+                n.created_at,
+                n.submission_key,
+            )
+            for n in lines
+        ),
+        empty="Nothing waits.",
+    )
+
+
+def partner_listing(partners: tuple[Partner, ...]) -> Listing:
+    """Show the partners, without their secrets."""
+    return Listing(
+        ("partner", "name", "licence", "licence_expires", "country", "endpoint", "policy"),
+        tuple(
+            (
+                p.id,
+                p.legal_name,
+                p.licence_no,
+                p.licence_expires,
+                p.country,
+                p.endpoint,
+                f"{p.policy.ratio} {p.policy.basis}",
+            )
+            for p in partners
+        ),
+        empty="No partner yet: add one with `goen partner add`.",
+    )
+
+
+def partner_from(
+    partner_id: str,
+    *,
+    name: str,
+    address: str,
+    representative: str,
+    licence: str,
+    licence_expires: datetime | None,
+    country: str,
+    endpoint: str,
+    secret_file: TextIO | None,
+    ratio: int,
+    basis: str,
+) -> tuple[Partner, bool]:
+    """Return the partner that the operator described, and whether its secret was made just now."""
+    secret = (
+        secret_file.read().strip() if secret_file else "whsec_" + b64encode(secrets.token_bytes(32)).decode()
+    )
+    partner = Partner(
+        id=partner_id,
+        legal_name=name,
+        address=address,
+        representative=representative,
+        licence_no=licence,
+        licence_expires=_end_of_day(licence_expires),
+        country=country,
+        endpoint=endpoint,
+        secret=secret,
+        policy=SlotPolicy(ratio, basis),
+    )
+    return partner, secret_file is None
+
+
+def _end_of_day(day: datetime | None) -> datetime | None:
+    if day is None:
+        return None
+    return datetime.combine(day.date() + timedelta(days=1), time(), JAPAN).astimezone(UTC)

@@ -1,0 +1,159 @@
+"""Running what wiring built: sockets, start, signals, and a stop that drops no transaction."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from gateway.journal import Journal, open_journal
+from gateway.ports import bind
+from gateway.settings import Endpoint, Settings
+from gateway.smtp.listener import listen
+from gateway.web.server import WebServer
+from gateway.wiring import House, build
+from store.errors import StoreError, StoreUnavailable
+
+T = TypeVar("T")
+
+DRAIN_SECONDS = 330
+"""How long a stop waits for mails under way: the next hop may take 300 seconds for its last answer."""
+
+MIGRATE_AGAIN_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What this process does."""
+
+    smtp: bool = True
+    web: bool = True
+    worker: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """Bound sockets, taken before anything is built; a part that does not run has none."""
+
+    smtp: socket.socket | None
+    web: socket.socket | None
+
+
+def serve_until_stopped(settings: Settings, parts: Parts) -> None:
+    """Run until SIGTERM or SIGINT; every mail under way is finished first."""
+    run(_serve(settings, parts, open_journal(settings.journal.format)))
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the fastest loop that is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)
+
+
+def take_sockets(settings: Settings, parts: Parts) -> Sockets:
+    """Bind what the settings name; a process that could do only half of its work does not start."""
+    relay, web = settings.relay.listen, settings.web.listen
+    smtp_socket = bind(relay.host, relay.port, choose="relay.listen in the settings") if parts.smtp else None
+    try:
+        web_socket = bind(web.host, web.port, choose="web.listen in the settings") if parts.web else None
+    except BaseException:
+        if smtp_socket:
+            smtp_socket.close()
+        raise
+    return Sockets(smtp_socket, web_socket)
+
+
+async def _serve(settings: Settings, parts: Parts, journal: Journal) -> None:
+    sockets = take_sockets(settings, parts)
+    house = build(settings, journal)
+    async with running(house, sockets, worker=parts.worker), stop_signal() as stopped:
+        journal.stopping(await stopped)
+    journal.stopped()
+
+
+@asynccontextmanager
+async def stop_signal() -> AsyncIterator[asyncio.Future[str]]:
+    """Give a future that SIGTERM or SIGINT resolves with the signal's name."""
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[str] = loop.create_future()
+
+    def stop(name: str) -> None:
+        if not stopped.done():
+            stopped.set_result(name)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number.name)
+    try:
+        yield stopped
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def running(house: House, sockets: Sockets, *, worker: bool) -> AsyncIterator[None]:
+    """Start the parts; on leaving, stop taking work, finish what is under way, and close everything."""
+    async with AsyncExitStack() as closing:
+        closing.callback(house.store.close)
+        closing.push_async_callback(house.way_out.aclose)
+        closing.push_async_callback(house.next_hop.close)
+        closing.push_async_callback(house.delivery.close)
+        await _migrate(house, closing)
+        if sockets.web is not None:
+            server = WebServer(house.app, sockets.web)
+            await server.start()
+            closing.push_async_callback(server.stop)
+            house.journal.started("pages", _shown(sockets.web))
+        if worker:
+            working = asyncio.create_task(house.worker.run())
+            closing.push_async_callback(_stop_worker, house, working)
+            house.journal.started("worker", "outbox")
+        if sockets.smtp is not None:
+            listener = await listen(sockets.smtp, house.door_rules, house.household)
+            closing.push_async_callback(listener.stop, DRAIN_SECONDS)
+            house.journal.started("smtp", _shown(sockets.smtp))
+        yield
+
+
+def _shown(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return str(Endpoint(host, port))
+
+
+async def _stop_worker(house: House, working: asyncio.Task[None]) -> None:
+    house.worker.stop()
+    await working
+
+
+async def _migrate(house: House, closing: AsyncExitStack) -> None:
+    """Bring the database up to date; when it is out of reach, go on trying: ordinary mail needs none."""
+    try:
+        await asyncio.to_thread(house.store.migrate)
+    except StoreUnavailable:
+        house.journal.store_down("start")
+        task = asyncio.create_task(_migrate_later(house))
+
+        async def cancel() -> None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+        closing.push_async_callback(cancel)
+
+
+async def _migrate_later(house: House) -> None:
+    while True:
+        await asyncio.sleep(MIGRATE_AGAIN_SECONDS)
+        try:
+            await asyncio.to_thread(house.store.migrate)
+        except StoreUnavailable:
+            continue
+        except StoreError as error:
+            house.journal.crashed("migration", error)
+        return

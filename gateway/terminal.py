@@ -1,0 +1,73 @@
+"""Listings: a table on a terminal, tab-separated in a pipe, JSON when asked for."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+import click
+
+Cell = str | int | datetime | Enum | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Rows under named columns."""
+
+    columns: tuple[str, ...]
+    """Names as they stand in JSON; a terminal shows them with spaces for underscores."""
+    rows: Sequence[tuple[Cell, ...]]
+    empty: str = "Nothing to show."
+    """The sentence that a terminal shows instead of an empty table."""
+
+
+def show(listing: Listing, *, as_json: bool) -> None:
+    """Print a listing to standard output."""
+    if as_json:
+        objects = [dict(zip(listing.columns, map(_plain, row), strict=True)) for row in listing.rows]
+        click.echo(json.dumps(objects, ensure_ascii=False, indent=2))
+    elif not sys.stdout.isatty():
+        for row in listing.rows:
+            click.echo("\t".join(_text(cell).translate(_ONE_LINE) for cell in row))
+    elif listing.rows:
+        _table(listing)
+    else:
+        click.echo(listing.empty)
+
+
+def _table(listing: Listing) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, column in enumerate(listing.columns):
+        numbers = all(isinstance(row[position], int) for row in listing.rows)
+        table.add_column(column.replace("_", " "), justify="right" if numbers else "left", overflow="fold")
+    for row in listing.rows:
+        table.add_row(*(escape(_local(cell)) for cell in row))
+    Console().print(table)
+
+
+_ONE_LINE = str.maketrans("\t\r\n", "   ")
+
+
+def _plain(cell: Cell) -> str | int | None:
+    return cell if isinstance(cell, int) or cell is None else _text(cell)
+
+
+def _text(cell: Cell) -> str:
+    if isinstance(cell, datetime):
+        return cell.isoformat(timespec="seconds")
+    if isinstance(cell, Enum):
+        return str(cell.value)
+    return "" if cell is None else str(cell)
+
+
+def _local(cell: Cell) -> str:
+    """Times for eyes are in the machine's zone, without seconds."""
+    if isinstance(cell, datetime):
+        return cell.astimezone().strftime("%Y-%m-%d %H:%M")
+    return _text(cell)

@@ -1,0 +1,181 @@
+"""Everything built from the settings, in order: below this module nobody sees them, only plain values."""
+
+import os
+import secrets
+import socket
+import ssl
+from base64 import b32encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from gateway.candidate_journey import CandidateJourney, Terms
+from gateway.copies import RecipientRules, Scribe
+from gateway.delivery import CopyDelivery
+from gateway.journal import Journal
+from gateway.keyring import Keyring
+from gateway.mail.dkim_sign import SigningKey
+from gateway.message_journey import MessageJourney
+from gateway.partners.https import SignedHttps
+from gateway.partners.payload import Provider
+from gateway.rendering import Organisation, Rendering
+from gateway.settings import Fault, OrganisationSettings, RelaySettings, Settings, SettingsInvalid
+from gateway.smtp.access import AccessRules
+from gateway.smtp.connection import NextHopAddress
+from gateway.smtp.door import DoorRules, Household
+from gateway.smtp.next_hop import PooledNextHop
+from gateway.web.app import build_app
+from gateway.workers.outbox import OutboxWorker
+from store.database import Store, open_store
+
+CLAIM_LEASE = timedelta(seconds=330)
+"""How long a copy stays claimed after a crash between its final dot and the ledger.
+
+Longer than the 300 seconds that the next hop has for its answer.
+"""
+
+SUBMISSION_LEASE = timedelta(minutes=5)
+"""How long a claimed submission belongs to its worker; the partner has one minute to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What runs; `gateway.serving` starts and stops it."""
+
+    store: Store
+    journal: Journal
+    next_hop: PooledNextHop
+    delivery: CopyDelivery
+    door_rules: DoorRules
+    household: Household
+    way_out: SignedHttps
+    worker: OutboxWorker
+    app: Starlette
+
+
+def build(
+    settings: Settings,
+    journal: Journal,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    more_routes: Sequence[BaseRoute] = (),
+) -> House:
+    """Build the house; reads files, opens no socket yet."""
+    hostname = settings.relay.hostname or socket.getfqdn()
+    keyring = Keyring.open(settings.store.key_file)
+    store = open_store(settings.store.url, keyring)
+    rendering = Rendering()
+    organisation = _organisation(settings.organisation)
+
+    # One message.
+    next_hop = PooledNextHop(_next_hop_address(settings.relay, hostname))
+    delivery = CopyDelivery(next_hop=next_hop, store=store, journal=journal, clock=clock, lease=CLAIM_LEASE)
+    scribe = _scribe(settings, rendering, keyring, hostname) if settings.organisation.complete else None
+    journey = MessageJourney(store=store, scribe=scribe, delivery=delivery, journal=journal, clock=clock)
+    household = Household(next_hop=next_hop, journey=journey, journal=journal, new_trace_id=new_trace_id)
+    door_rules = DoorRules(
+        hostname=hostname,
+        access=AccessRules(settings.relay.allowed_networks, _octets(settings.relay.sender_domains)),
+        max_message_octets=settings.relay.max_message_octets,
+    )
+
+    # One person.
+    way_out = SignedHttps()
+    terms = Terms(
+        provider=Provider(organisation.legal_name, organisation.address, organisation.privacy_officer),
+        cooling_off=timedelta(hours=settings.consent.cooling_off_hours),
+        lease=SUBMISSION_LEASE,
+    )
+    candidates = CandidateJourney(
+        store=store,
+        links=keyring,
+        way_out=way_out,
+        journal=journal,
+        clock=clock,
+        worker=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
+        terms=terms,
+    )
+    worker = OutboxWorker(candidates.submit_due, journal=journal)
+    app = build_app(
+        candidates=candidates,
+        rendering=rendering,
+        organisation=organisation,
+        edition=_edition(settings.consent.text_edition, rendering),
+        public_url=settings.web.public_url,
+        journal=journal,
+        ready=store.ready,
+        extra_routes=more_routes,
+    )
+    return House(store, journal, next_hop, delivery, door_rules, household, way_out, worker, app)
+
+
+def new_trace_id() -> str:
+    """Return `G-` and 16 characters of base32: 80 random bits."""
+    return "G-" + b32encode(secrets.token_bytes(10)).decode("ascii")
+
+
+def _organisation(given: OrganisationSettings) -> Organisation:
+    return Organisation(
+        legal_name=given.legal_name or "",
+        address=given.address or "",
+        privacy_officer=given.privacy_officer or "",
+        purpose_notice_url=given.purpose_notice_url or "",
+    )
+
+
+def _edition(wanted: str | None, rendering: Rendering) -> str:
+    """Return the edition of the consent text to show: the one wanted, else the newest."""
+    if wanted is None:
+        return rendering.editions[-1]
+    if wanted not in rendering.editions:
+        words = f"there is no edition {wanted!r}; published are {', '.join(rendering.editions)}"
+        raise SettingsInvalid([Fault("consent.text_edition", words)])
+    return wanted
+
+
+def _next_hop_address(relay: RelaySettings, hostname: str) -> NextHopAddress:
+    context = None
+    if relay.next_hop_needs_tls:
+        context = ssl.create_default_context(cafile=relay.next_hop_ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return NextHopAddress(
+        host=relay.next_hop.host,
+        port=relay.next_hop.port,
+        helo_name=hostname.encode("idna"),
+        tls="require" if relay.next_hop_needs_tls else "none",
+        tls_context=context,
+    )
+
+
+def _scribe(settings: Settings, rendering: Rendering, keyring: Keyring, hostname: str) -> Scribe:
+    signing_keys: dict[bytes, tuple[SigningKey, ...]] = {}
+    for key in settings.dkim.keys:
+        domain = key.domain.encode()
+        signing_key = SigningKey(
+            domain=domain,
+            selector=key.selector.encode(),
+            algorithm=key.algorithm,
+            private_key=key.private_key_file.read_bytes(),
+        )
+        signing_keys[domain] = (*signing_keys.get(domain, ()), signing_key)
+    return Scribe(
+        footers=rendering,
+        company=settings.organisation.legal_name or "",
+        rules=RecipientRules(
+            internal_domains=_octets(settings.relay.internal_domains),
+            agency_domains=_octets(settings.relay.agency_domains),
+            excluded=_octets(settings.relay.excluded_addresses),
+        ),
+        link_id=keyring.new_link_id,
+        link_url=lambda link_id: f"{settings.web.public_url}/c/{keyring.link_token(link_id)}",
+        signing_keys=signing_keys,
+        stamp_key=keyring.stamp_key,
+        hostname=hostname,
+    )
+
+
+def _octets(names: Sequence[str]) -> frozenset[bytes]:
+    return frozenset(name.lower().encode() for name in names)
