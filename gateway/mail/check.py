@@ -1,0 +1,130 @@
+"""The post-condition of a rewrite, proven on each copy before it leaves.
+
+It reads the result as a stranger would: scanned again, decoded again, compared range by range.
+Nothing of what the splice knew is used but the wish: which leaves, which markers, which invitation.
+"""
+
+import html
+import re
+from itertools import zip_longest
+
+from gateway.mail import footer as footers
+from gateway.mail import marker, markup, parts, quotes
+from gateway.mail.eligible import Reading, Target
+from gateway.mail.footer import Footer
+from gateway.mail.parts import Part
+from gateway.mail.text import CannotRewrite, Text, read_leaf, replaced
+
+_MAY_CHANGE = ("content-type", "content-transfer-encoding")
+_LINK = re.compile(r"https?://[^\s\"'<>]+")
+
+
+class CheckFailed(CannotRewrite):
+    """The rewritten mail is not what it must be; the message says in which way, without any content."""
+
+
+def check(raw: bytes, rewritten: bytes, reading: Reading, footer: Footer | None) -> None:
+    """Raise CheckFailed unless `rewritten` is `raw` with exactly the invitation in each target.
+
+    `rewritten` comes from `rewrite`, before anything is prepended.
+    """
+    before, after = list(reading.root.walk()), list(parts.scan(rewritten).walk())
+    _same_tree(before, after)
+    targets = {id(target.leaf.part): target for target in reading.targets}
+    for old, new in zip(before, after, strict=True):
+        target = targets.get(id(old))
+        _same_fields(raw, rewritten, old, new, target)
+        _same_bytes_between(raw, rewritten, old, new)
+        if target is not None:
+            _intended_text(rewritten, new, target, footer)
+        elif not old.children and raw[old.body_start : old.end] != rewritten[new.body_start : new.end]:
+            raise CheckFailed("a part that is no target was changed")
+
+
+def _same_tree(before: list[Part], after: list[Part]) -> None:
+    def shape(part: Part) -> tuple[str, int, int]:
+        return part.content_type, part.depth, len(part.children)
+
+    if any(old is None or new is None or shape(old) != shape(new) for old, new in zip_longest(before, after)):
+        raise CheckFailed("the tree of parts was changed")
+
+
+def _same_fields(raw: bytes, rewritten: bytes, old: Part, new: Part, target: Target | None) -> None:
+    """Compare the header blocks byte by byte, without the fields that may differ."""
+    free = set(_MAY_CHANGE) if target is not None else set()
+    if old.depth == 0:
+        free.add(marker.HEADER)
+        if target is not None and not old.named_fields("mime-version"):
+            free.add("mime-version")
+    if _header_without(raw, old, free) != _header_without(rewritten, new, free):
+        raise CheckFailed("a header field was changed")
+    if new.depth == 0 and new.named_fields(marker.HEADER):
+        raise CheckFailed("the marker's header field was left")
+
+
+def _header_without(raw: bytes, part: Part, names: set[str]) -> bytes:
+    kept = b"".join(raw[field.start : field.end] for field in part.fields if field.name not in names)
+    return kept + raw[part.fields[-1].end if part.fields else part.start : part.body_start]
+
+
+def _same_bytes_between(raw: bytes, rewritten: bytes, old: Part, new: Part) -> None:
+    """Compare what stands before, between and after the children: preamble, delimiters, epilogue."""
+    if not old.children:
+        return
+    old_at, new_at = old.body_start, new.body_start
+    for old_child, new_child in zip(old.children, new.children, strict=True):
+        if raw[old_at : old_child.start] != rewritten[new_at : new_child.start]:
+            raise CheckFailed("a delimiter was changed")
+        old_at, new_at = old_child.end, new_child.end
+    if raw[old_at : old.end] != rewritten[new_at : new.end]:
+        raise CheckFailed("the end of a multipart was changed")
+
+
+def _intended_text(rewritten: bytes, part: Part, target: Target, footer: Footer | None) -> None:
+    leaf = read_leaf(rewritten, part)
+    if not isinstance(leaf, Text):
+        raise CheckFailed("a rewritten leaf cannot be decoded")
+    if leaf.text != replaced(target.leaf.text, footers.edits(target, footer)):
+        raise CheckFailed("a rewritten leaf does not have the intended text")
+    if _bare(leaf.text) != _bare(_author_and_invitation(target, footer)):
+        raise CheckFailed("the author's text was changed")
+    findings = marker.find(leaf.text, html=leaf.html, flowed=leaf.flowed, delsp=leaf.delsp)
+    spans = findings.quotes if leaf.html else tuple(quotes.quoted_ranges(leaf.text))
+    if any(not quotes.inside(spans, found.start) for found in findings.found):
+        raise CheckFailed("a marker was left")
+    if footer is not None:
+        _one_link(leaf, footer)
+
+
+def _author_and_invitation(target: Target, footer: Footer | None) -> str:
+    """Return the author's text with the pieces of the first marker replaced and those of all others cut.
+
+    Built from the markers' ranges alone; line ends and space-stuffing are for the comparison to ignore.
+    """
+    source = target.leaf.text
+    new = "" if footer is None else footer.html if target.leaf.html else footer.text
+    if not target.found:
+        return replaced(source, [(at, at, new) for at, _, _ in footers.edits(target, footer)])
+    pieces = [piece for found in target.found for piece in found.pieces]
+    wanted = [new] + [""] * (len(pieces) - 1)
+    return replaced(source, [(start, end, text) for (start, end), text in zip(pieces, wanted, strict=True)])
+
+
+def _bare(text: str) -> str:
+    """Take out white space and what a reader does not see, which a whole marker line may take with it."""
+    return re.sub(rf"[\s{markup.ZERO_WIDTH}]+", "", text)
+
+
+def _one_link(leaf: Text, footer: Footer) -> None:
+    match = _LINK.search(footer.text)
+    if match is None:
+        raise CheckFailed("the invitation has no link")
+    link = match[0]
+    if leaf.html:
+        # A link may be shown as text beside its anchor; what can be clicked is counted.
+        anchors = re.findall(r"""href\s*=\s*["']?([^"'\s>]+)""", html.unescape(leaf.text), re.IGNORECASE)
+        count = anchors.count(link)
+    else:
+        count = leaf.text.count(link)
+    if count != 1:
+        raise CheckFailed("a leaf does not have exactly one link")

@@ -1,0 +1,182 @@
+"""A text leaf as text, and the way back: an edit of the text becomes splices of the raw mail.
+
+- The author's bytes stay where charset and transfer encoding allow it; otherwise this leaf is encoded again.
+- A replacement that the leaf's charset cannot hold moves the leaf to UTF-8 and says so in its Content-Type.
+- 8-bit bytes never enter a leaf that had none, because nobody promised them to the next hop (RFC 6152).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from gateway.mail import charsets, transfer
+from gateway.mail.parts import Part
+
+Edit = tuple[int, int, str]
+"""Start, end and what stands there instead; indices into a leaf's text."""
+Splice = tuple[int, int, bytes]
+"""Start, end and what stands there instead; offsets into the raw mail."""
+
+_CHARSET = re.compile(rb";(\s*)charset(?:\*\d*\*?)?\s*=\s*(?:\"[^\"]*\"|[^;\s]*)", re.IGNORECASE)
+_UNIVERSAL = (
+    "utf-16",
+    "utf-16le",
+    "utf-16be",
+    "utf-32",
+    "utf-32le",
+    "utf-32be",
+    "utf-7",
+    "unicode-1-1-utf-7",
+)
+_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Unreadable(Enum):
+    """Why a leaf could not be read."""
+
+    UNIVERSAL = auto()
+    """UTF-7, UTF-16 or UTF-32: no line of ASCII can be spliced into it."""
+    UNDECODABLE = auto()
+    """Charset, transfer encoding or the bytes themselves make no sense."""
+
+
+class CannotRewrite(Exception):
+    """The mail cannot be rewritten faithfully and goes out as it came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A decoded text leaf."""
+
+    part: Part
+    text: str
+    charset: str
+    """Our canonical name of the charset it was decoded by, which is not always the declared one."""
+    decoded: charsets.Decoded
+
+    @property
+    def html(self) -> bool:
+        """Whether this is text/html; text/plain otherwise."""
+        return self.part.content_type == "text/html"
+
+    @property
+    def flowed(self) -> bool:
+        """Whether lines that end in a space go on in the next one (RFC 3676)."""
+        return not self.html and self.part.param("format").lower() == "flowed"
+
+    @property
+    def delsp(self) -> bool:
+        """Whether the space at the end of a flowed line is no part of the text (RFC 3676)."""
+        return self.flowed and self.part.param("delsp").lower() == "yes"
+
+    @property
+    def newline(self) -> str:
+        """The line end inside this leaf."""
+        return transfer.newline(self.decoded.data).decode("ascii")
+
+
+def read_leaf(raw: bytes, part: Part) -> Text | Unreadable:
+    """Decode a leaf; any bytes give a text or the reason why not."""
+    label = part.param("charset")
+    if label.strip().lower() in _UNIVERSAL:
+        return Unreadable.UNIVERSAL
+    charset = charsets.canonical(label)
+    data = transfer.decode(raw[part.body_start : part.end], part.encoding)
+    if charset is None or data is None or b"\0" in data:
+        utf_16 = data is not None and data.startswith(_BYTE_ORDER_MARKS)
+        return Unreadable.UNIVERSAL if utf_16 else Unreadable.UNDECODABLE
+    try:
+        decoded = charsets.decode(data, charset)
+    except charsets.Undecodable:
+        return Unreadable.UNDECODABLE
+    return Text(part, decoded.text, decoded.charset, decoded)
+
+
+def replaced(text: str, edits: Sequence[Edit]) -> str:
+    """Return the text with the edits, ascending and apart, made."""
+    found, at = [], 0
+    for start, end, new in edits:
+        found += [text[at:start], new]
+        at = end
+    return "".join([*found, text[at:]])
+
+
+def splices(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splice]:
+    """Return the splices of the raw mail, ascending, that make these edits; raises CannotRewrite."""
+    if not edits:
+        return []
+    part = leaf.part
+    try:
+        changes = [leaf.decoded.byte_edit(*edit) for edit in edits]
+    except UnicodeEncodeError:
+        return _moved_to_utf_8(raw, leaf, edits)
+    if part.encoding not in transfer.IDENTITY:
+        body = raw[part.body_start : part.end]
+        changes = transfer.splice(body, part.encoding, changes)
+        return [(part.body_start + start, part.body_start + end, new) for start, end, new in changes]
+    data = transfer.apply(leaf.decoded.data, changes)
+    if (leaf.decoded.data.isascii() and not data.isascii()) or _has_long_line(data):
+        body = transfer.encode_quoted_printable(data, transfer.newline(data))
+        return [*_relabelled(raw, part, None, "quoted-printable"), (part.body_start, part.end, body)]
+    return [(part.body_start + start, part.body_start + end, new) for start, end, new in changes]
+
+
+def apply(raw: bytes, changes: Sequence[Splice]) -> bytes:
+    """Return the raw mail with the splices made, in whatever order they come; they must not overlap."""
+    return transfer.apply(raw, sorted(changes))
+
+
+def _has_long_line(data: bytes) -> bool:
+    return any(len(line) > transfer.MAX_LINE + 1 for line in data.split(b"\n"))
+
+
+def _moved_to_utf_8(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splice]:
+    text = replaced(leaf.text, edits)
+    if "\ufffd" in text:
+        raise CannotRewrite("the leaf has characters that are lost in another charset")
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise CannotRewrite("the text cannot be encoded") from None
+    end = transfer.newline(data)
+    if leaf.part.encoding == "base64":
+        encoding, body = None, transfer.encode_base64(data, end) + end
+    else:
+        encoding, body = "quoted-printable", transfer.encode_quoted_printable(data, end)
+    return [*_relabelled(raw, leaf.part, "utf-8", encoding), (leaf.part.body_start, leaf.part.end, body)]
+
+
+def _relabelled(raw: bytes, part: Part, charset: str | None, encoding: str | None) -> list[Splice]:
+    """Return the splices of the leaf's header that declare another charset or transfer encoding."""
+    found: list[Splice] = []
+    added = b""
+    types, encodings = part.named_fields("content-type"), part.named_fields("content-transfer-encoding")
+    if charset is not None:
+        name = charset.encode("ascii")
+        if types:
+            found.append(_charset_splice(raw, types[0].start, types[0].end, name))
+        else:
+            if part.depth == 0 and not part.named_fields("mime-version"):
+                added += b"MIME-Version: 1.0\r\n"
+            added += b"Content-Type: text/plain; charset=" + name + b"\r\n"
+    if encoding is not None and encoding != part.encoding:
+        line = b"Content-Transfer-Encoding: " + encoding.encode("ascii") + b"\r\n"
+        if encodings:
+            found.append((encodings[0].start, encodings[0].end, line))
+        else:
+            added += line
+    if added:
+        at = part.fields[-1].end if part.fields else part.start
+        if part.fields and not raw[:at].endswith(b"\n"):
+            raise CannotRewrite("the leaf's header has no end")
+        found.append((at, at, added))
+    return sorted(found)
+
+
+def _charset_splice(raw: bytes, start: int, end: int, name: bytes) -> Splice:
+    field = raw[start:end]
+    if (match := _CHARSET.search(field)) is not None:
+        return start + match.start(), start + match.end(), b";" + match[1] + b"charset=" + name
+    at = len(field.rstrip(b"\r\n\t ;"))
+    return start + at, start + at, b"; charset=" + name

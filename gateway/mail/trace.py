@@ -1,0 +1,147 @@
+"""Trace fields and what identifies a mail on its way: hops, faults, fingerprint, our Received, our stamp."""
+
+import hashlib
+import hmac
+import re
+from base64 import b32encode
+from enum import Enum
+
+from gateway.mail.parts import Field, field_value, media_type, scan_header
+
+STAMP = "x-goen-processed"
+"""Lower-case name of the field that says: this gateway has rewritten this mail."""
+
+_LEADING = re.compile(
+    r"received|return-path|x-ms-exchange-.+|authentication-results|arc-.+|received-spf|delivered-to|x-received"
+)
+_STAMP_VALUE = re.compile(rb"v1;\s*id=([A-Za-z0-9-]{1,64});\s*h=([A-Z2-7]{32})")
+_BOUND = ("message-id", "from", "date")
+_UNSAFE = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
+_MAX_NAME = 255
+"""Octets of a domain name (RFC 1035, section 2.3.4); what a client calls itself is cut there."""
+_DOMAIN = re.compile(rb"@([A-Za-z0-9._-]+|[\x80-\xff][\x00-\xff]*?)\s*(?:>|$|,|\()")
+_COMMENT = re.compile(rb"\((?:[^()\\]|\\.)*+\)", re.DOTALL)
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+
+
+class Fault(Enum):
+    """What must never leave in DATA."""
+
+    BARE_CR = "bare CR"
+    BARE_LF = "bare LF"
+    NUL = "NUL"
+
+
+def hops(raw: bytes) -> int:
+    """Return how many Received fields the top header has."""
+    return sum(field.name == "received" for field in scan_header(raw))
+
+
+def fault(content: bytes) -> Fault | None:
+    """Return the first kind of fault that the content has; nothing is copied."""
+    if b"\0" in content:
+        return Fault.NUL
+    pairs = content.count(b"\r\n")
+    if content.count(b"\r") != pairs:
+        return Fault.BARE_CR
+    return Fault.BARE_LF if content.count(b"\n") != pairs else None
+
+
+def fingerprint(mail_from: bytes, raw: bytes) -> bytes:
+    """Return 32 octets that stay the same when a client sends the same mail again.
+
+    Trace fields at the top are left out, because each attempt may bring others.
+    """
+    start = 0
+    for field in scan_header(raw):
+        if _LEADING.fullmatch(field.name) is None:
+            break
+        start = field.end
+    digest = hashlib.sha256()
+    for value in (mail_from, message_id(raw) or b""):
+        digest.update(len(value).to_bytes(4, "big") + value)
+    digest.update(memoryview(raw)[start:])
+    return digest.digest()
+
+
+def message_id(raw: bytes) -> bytes | None:
+    """Return the value of the first Message-ID field; None when there is none or it is empty."""
+    return _first(raw, "message-id") or None
+
+
+def from_domain(raw: bytes) -> bytes | None:
+    """Return the lower-case domain of the first address in the From field."""
+    value = _QUOTED.sub(b"", _COMMENT.sub(b"", _first(raw, "from")))
+    bracketed = value[value.find(b"<") :] if b"<" in value else value
+    match = _DOMAIN.search(bracketed)
+    return match[1].lower() if match is not None else None
+
+
+def received_field(
+    *, peer: str, helo: bytes, protocol: str, hostname: str, trace_id: str, date: str
+) -> bytes:
+    """Return our Received field with its line end (RFC 5321, section 4.4).
+
+    `date` is in the form of RFC 5322.
+    Whatever a client calls itself, no octet of it but those of a name or an address literal goes in.
+    """
+    name = _safe(helo.decode("latin-1"))
+    return (
+        f"Received: from {name} ([{_safe(peer)}])\r\n"
+        f"\tby {_safe(hostname)} with {_safe(protocol)} id {_safe(trace_id)};\r\n"
+        f"\t{re.sub(r'[^ -~]', '?', date)}\r\n"
+    ).encode("ascii")
+
+
+def stamp_field(key: bytes, trace_id: str, raw: bytes) -> bytes:
+    """Return the field, with its line end, that says that this gateway has rewritten the mail.
+
+    It is bound to Message-ID, From and Date, which every relay leaves alone.
+    """
+    name = _safe(trace_id)[:64]
+    return f"X-Goen-Processed: v1; id={name};\r\n\th={_seal(key, name.encode('ascii'), raw)}\r\n".encode(
+        "ascii"
+    )
+
+
+def stamped(key: bytes, raw: bytes) -> bool:
+    """Whether the mail carries a stamp made with this key for this mail; a forged one counts for nothing."""
+    for field in scan_header(raw):
+        if field.name != STAMP:
+            continue
+        match = _STAMP_VALUE.fullmatch(field_value(raw, field))
+        if match is not None and hmac.compare_digest(_seal(key, match[1], raw).encode("ascii"), match[2]):
+            return True
+    return False
+
+
+def without_own_signatures(raw: bytes, domain: bytes) -> bytes:
+    """Return the mail without the DKIM signatures of this domain, which a rewritten copy would break."""
+    kept, at = [], 0
+    for field in scan_header(raw):
+        if field.name == "dkim-signature" and _signing_domain(raw, field) == domain.lower():
+            kept.append(raw[at : field.start])
+            at = field.end
+    return b"".join([*kept, raw[at:]])
+
+
+def _signing_domain(raw: bytes, field: Field) -> bytes:
+    params = media_type(b";" + field_value(raw, field))[1]
+    return next((value for name, value in params if name == "d"), "").strip().lower().encode("latin-1")
+
+
+def _first(raw: bytes, name: str) -> bytes:
+    return next((field_value(raw, field) for field in scan_header(raw) if field.name == name), b"")
+
+
+def _seal(key: bytes, trace_id: bytes, raw: bytes) -> str:
+    mac = hmac.new(key, b"goen stamp v1\0" + trace_id, hashlib.sha256)
+    for name in _BOUND:
+        value = b" ".join(_first(raw, name).split())
+        mac.update(len(value).to_bytes(4, "big") + value)
+    # 160 bits are beyond guessing and fill whole base32 groups.
+    return b32encode(mac.digest()[:20]).decode("ascii")
+
+
+def _safe(name: str) -> str:
+    return _UNSAFE.sub("?", name)[:_MAX_NAME] or "unknown"

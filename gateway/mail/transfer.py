@@ -1,0 +1,178 @@
+"""Content-Transfer-Encodings (RFC 2045, section 6): decode a body, and splice into one as it stands.
+
+An edit of decoded bytes becomes an edit of encoded bytes that leaves the others alone:
+in quoted-printable at its tokens, in base64 from the line that holds the edit on.
+"""
+
+import binascii
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Edit = tuple[int, int, bytes]
+"""Start, end and what stands there instead; offsets into a body."""
+
+IDENTITY = ("7bit", "8bit")
+MAX_LINE = 998
+"""Octets of a line without its end (RFC 5322, section 2.1.1)."""
+_QP_WIDTH = 75
+"""Octets of a quoted-printable line before its soft break; 76 with it (RFC 2045, section 6.7)."""
+_BASE64_WIDTH = 76
+"""Characters of a base64 line (RFC 2045, section 6.8)."""
+
+_QP_LINE = re.compile(rb"[^\n]*\n?")
+_QP_TOKEN = re.compile(rb"=[0-9A-Fa-f]{2}|==|.", re.DOTALL)
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
+_WHITE = b" \t\r\n"
+_QP_LITERAL = frozenset(range(33, 127)) - {ord("=")} | {ord(" "), ord("\t")}
+
+
+def decode(body: bytes, encoding: str) -> bytes | None:
+    """Return the decoded body; None for an unknown encoding or base64 that no two readers read alike."""
+    if encoding in IDENTITY:
+        return body
+    if encoding == "quoted-printable":
+        return b"".join(_qp_decode(line) for line in _qp_lines(body))
+    if encoding == "base64":
+        packed = body.translate(None, _WHITE)
+        if _BASE64.fullmatch(packed) is None or len(packed.rstrip(b"=")) % 4 == 1:
+            return None
+        packed = packed.rstrip(b"=")
+        return binascii.a2b_base64(packed + b"=" * (-len(packed) % 4))
+    return None
+
+
+def splice(body: bytes, encoding: str, edits: Sequence[Edit]) -> list[Edit]:
+    """Turn edits of the decoded body, ascending and apart, into edits of the body itself."""
+    if encoding == "quoted-printable":
+        lines = _qp_lines(body)
+        return [_qp_edit(body, lines, *edit) for edit in edits]
+    if encoding == "base64":
+        return [_base64_edit(body, edits)] if edits else []
+    return list(edits)
+
+
+def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
+    """Return the data with the edits, ascending and apart, made."""
+    found, at = [], 0
+    for start, end, new in edits:
+        found += [data[at:start], new]
+        at = end
+    found.append(data[at:])
+    return b"".join(found)
+
+
+def newline(data: bytes) -> bytes:
+    """Return the line end that these bytes use: CRLF unless there are only bare LFs."""
+    return b"\n" if b"\n" in data and b"\r\n" not in data else b"\r\n"
+
+
+def encode_quoted_printable(data: bytes, end: bytes) -> bytes:
+    """Encode whole lines; `end` is the line end inside `data`, and stays a hard break."""
+    return end.join(_qp_line(line, end) for line in data.split(end))
+
+
+def encode_base64(data: bytes, end: bytes, width: int = _BASE64_WIDTH) -> bytes:
+    """Encode in lines of `width` characters, a multiple of 4, without a line end after the last."""
+    packed = binascii.b2a_base64(data, newline=False)
+    return end.join(packed[at : at + width] for at in range(0, len(packed), width))
+
+
+@dataclass(frozen=True, slots=True)
+class _QpLine:
+    start: int
+    decoded_at: int
+    content: bytes
+    """Without line end and soft break."""
+    end: bytes
+    """The hard line end, as it is in the decoded body; empty where a soft break stands."""
+
+
+def _qp_decode(line: _QpLine) -> bytes:
+    return binascii.a2b_qp(line.content) + line.end
+
+
+def _qp_lines(body: bytes) -> list[_QpLine]:
+    lines: list[_QpLine] = []
+    decoded_at = 0
+    for match in _QP_LINE.finditer(body):
+        whole = match[0]
+        if not whole and body and not body.endswith(b"\n"):
+            break
+        content = whole.removesuffix(b"\n").removesuffix(b"\r") if whole.endswith(b"\n") else whole
+        end = whole[len(content) :]
+        padded = content.rstrip(b" \t")
+        if padded.endswith(b"=") and not padded.endswith(b"=="):
+            content, end = padded[:-1], b""
+        line = _QpLine(match.start(), decoded_at, content, end)
+        lines.append(line)
+        decoded_at += len(_qp_decode(line))
+    return lines
+
+
+def _qp_position(line: _QpLine, decoded: int) -> int:
+    """Return the offset in the body of a decoded offset that lies in this line or at its end."""
+    left = decoded - line.decoded_at
+    at = 0
+    while left and at < len(line.content):
+        token = _QP_TOKEN.match(line.content, at)
+        at = token.end() if token is not None else len(line.content)
+        left -= 1
+    return line.start + at + left
+
+
+def _qp_edit(body: bytes, lines: list[_QpLine], start: int, end: int, new: bytes) -> Edit:
+    starts = [line.decoded_at for line in lines]
+    line = lines[max(bisect_right(starts, start) - 1, 0)]
+    first = _qp_position(line, start)
+    last_line = line if start == end else lines[max(bisect_right(starts, end - 1) - 1, 0)]
+    last = _qp_position(last_line, end)
+    end_of_line = newline(body)
+    head = first - line.start
+    rest = last_line.start + len(last_line.content) - last
+    soft = b"=" + end_of_line
+    if not new:
+        return first, last, soft if head and rest > 0 and head + rest > _QP_WIDTH else b""
+    found = encode_quoted_printable(new, end_of_line)
+    if head and not new.startswith(end_of_line):
+        found = soft + found
+    if rest > 0 and not new.endswith(end_of_line):
+        found += soft
+    return first, last, found
+
+
+def _qp_line(line: bytes, end: bytes) -> bytes:
+    """Encode one logical line as lines of at most 76 octets joined by soft breaks."""
+    tokens = [chr(c).encode("ascii") if c in _QP_LITERAL else b"=%02X" % c for c in line]
+    if tokens and tokens[-1] in (b" ", b"\t"):
+        tokens[-1] = b"=%02X" % line[-1]
+    rows: list[bytes] = []
+    row = bytearray()
+    for number, token in enumerate(tokens):
+        if len(row) + len(token) > _QP_WIDTH:
+            rows.append(bytes(row))
+            row = bytearray()
+        # A dot, a dash or "From " at the start of a line means something to others on the way.
+        guarded = not row and (token in (b".", b"-") or line[number : number + 5] == b"From ")
+        row += b"=%02X" % line[number] if guarded else token
+    rows.append(bytes(row))
+    return (b"=" + end).join(rows)
+
+
+def _base64_edit(body: bytes, edits: Sequence[Edit]) -> Edit:
+    """Encode again from the last line at or before the first edit that begins with a whole group."""
+    data = decode(body, "base64") or b""
+    from_line, decoded_at, width, seen = 0, 0, 0, 0
+    for match in _QP_LINE.finditer(body):
+        length = len(match[0].translate(None, _WHITE))
+        if seen % 4 == 0 and seen // 4 * 3 <= edits[0][0]:
+            from_line, decoded_at = match.start(), seen // 4 * 3
+        width = width or length
+        seen += length
+    if width % 4 or not width or width > MAX_LINE:
+        width = _BASE64_WIDTH
+    stop = len(body.rstrip(_WHITE))
+    from_line = min(from_line, stop)
+    tail = [(start - decoded_at, end - decoded_at, new) for start, end, new in edits]
+    return from_line, stop, encode_base64(apply(data[decoded_at:], tail), newline(body), width)
