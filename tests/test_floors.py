@@ -60,17 +60,17 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("gateway.smtp", "gateway.web", "gateway.workers"),
     ("gateway.wiring",),
     # what runs what wiring built, and what the commands need around it
-    ("gateway.serving", "gateway.failures", "gateway.founding", "gateway.health"),
+    ("gateway.failures", "gateway.founding", "gateway.health", "gateway.opening", "gateway.serving"),
     ("gateway.demo",),
     ("cli",),
 )
 
 OWNERS: Mapping[str, tuple[str, ...]] = {
-    "aiosmtpd": ("gateway.smtp", "gateway.demo.mailbox"),
-    "click": ("cli", "gateway.terminal"),
+    "aiosmtpd": ("gateway.smtp",),
+    "click": ("cli", "gateway.terminal", "gateway.demo.story"),
     "cryptography": ("gateway.keyring", "gateway.mail.dkim_sign"),
     "dkim": ("gateway.mail.dkim_sign",),
-    "httpx2": ("gateway.partners.https", "gateway.demo.story"),
+    "httpx2": ("gateway.partners.https", "gateway.demo.browser"),
     "jinja2": ("gateway.rendering",),
     "mailparser": ("gateway.mail.notice",),
     "peewee": ("store",),
@@ -78,8 +78,8 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
     "psycopg": ("store",),
     "pydantic": ("gateway.settings",),
     "pydantic_core": ("gateway.settings",),
-    "rich": ("cli", "gateway.terminal"),
-    "starlette": ("gateway.web", "gateway.demo"),
+    "rich": ("gateway.terminal",),
+    "starlette": ("gateway.web", "gateway.demo", "gateway.wiring"),
     "structlog": ("gateway.journal",),
     "uvicorn": ("gateway.web.server",),
     "uvloop": ("gateway.serving",),
