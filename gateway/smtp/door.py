@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway import replies
 from gateway.envelope import Envelope, Recipient, Sender
-from gateway.replies import Deferred, Refused, Reply
+from gateway.replies import Declined, Deferred, Refused, Reply
 from gateway.smtp import commands
 from gateway.smtp.access import AccessRules
 from gateway.smtp.connection import SERVICE_CLOSING
@@ -276,6 +276,8 @@ class Door(Dialogue):
         )
         try:
             return await self._household.journey.carry(envelope, content, mail.primary)
+        except Declined as declined:
+            return declined.reply
         except Exception as error:  # noqa: BLE001  # The last line of defence: no text, no 5xx.
             self._household.journal.crashed(mail.trace_id, error)
             return replies.internal_error(mail.trace_id)

@@ -1,0 +1,75 @@
+"""A whole door on real sockets: client, door, pool and a next hop that can fail."""
+
+import itertools
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from gateway.smtp.connection import NextHopAddress, Timeouts
+from gateway.smtp.door import DoorRules, Household
+from gateway.smtp.listener import Listener, listen
+from gateway.smtp.next_hop import PooledNextHop, PoolLimits
+from tests.smtp.recording import Client, RecordingJournal, RecordingNextHop, StraightJourney
+
+
+@dataclass
+class House:
+    """A running door and everything around it."""
+
+    hop: RecordingNextHop
+    pool: PooledNextHop
+    journal: RecordingJournal
+    journey: StraightJourney
+    listener: Listener
+    clients: list[Client] = field(default_factory=list)
+
+    async def client(self) -> Client:
+        client = await Client.connect(self.listener.port)
+        self.clients.append(client)
+        return client
+
+
+OpenHouse = Callable[..., Awaitable[House]]
+
+
+@pytest.fixture
+async def hop() -> AsyncIterator[RecordingNextHop]:
+    """A next hop; its journal must be empty of surprises only if the test says so."""
+    started = await RecordingNextHop().start()
+    yield started
+    await started.stop()
+
+
+@pytest.fixture
+async def open_house(hop: RecordingNextHop) -> AsyncIterator[OpenHouse]:
+    houses: list[House] = []
+
+    async def build(
+        rules: DoorRules | None = None,
+        *,
+        timeouts: Timeouts | None = None,
+        limits: PoolLimits | None = None,
+        offers_seconds: float = 300,
+    ) -> House:
+        pool = PooledNextHop(
+            NextHopAddress("127.0.0.1", hop.port, helo_name=b"gw.test"),
+            timeouts=timeouts,
+            limits=limits,
+            offers_seconds=offers_seconds,
+        )
+        journal, journey, numbers = RecordingJournal(), StraightJourney(), itertools.count(1)
+        household = Household(pool, journey, journal, lambda: f"G-{next(numbers)}")
+        listener = await listen(
+            socket.create_server(("127.0.0.1", 0)), rules or DoorRules("gw.test"), household
+        )
+        houses.append(House(hop, pool, journal, journey, listener))
+        return houses[-1]
+
+    yield build
+    for house in houses:
+        for client in house.clients:
+            client.hang_up()
+        await house.listener.stop(5)
+        await house.pool.close()
