@@ -122,7 +122,7 @@ def _insertion(target: Target, footer: Footer) -> Edit:
 
 
 def _place(target: Target) -> int:
-    """Return the place of an invitation without marker: before the signature or the quoted mail at the end."""
+    """Return where an invitation without marker goes: before the signature or the quoted mail at the end."""
     source = target.leaf.text
     end = target.body_end
     for start, stop in reversed(target.quoted):

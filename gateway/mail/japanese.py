@@ -15,12 +15,13 @@ _SUPPLEMENT = b"\x1b$(D"
 _KATAKANA = b"\x1b(I"
 _ROMAN = b"\x1b(J"
 
-_ESCAPE = re.compile(rb"\x1b(?:\([BJIH]|\$[@B]|\$\(D)|[\x0e\x0f]")
+_ESCAPE = re.compile(rb"\x1b(?:\([BJIH]|\$[@B]|\$\(D)")
 _LAST_ESCAPES = re.compile(rb"(?:\x1b(?:\([BJIH]|\$[@B]|\$\(D))+\Z")
 _NEXT_ESCAPES = re.compile(rb"(?:\x1b(?:\([BJIH]|\$[@B]|\$\(D))+")
 _ESCAPES_REACH = 64
 """Octets before an edit in which escape sequences without text between them are looked for."""
-_UNKNOWN_ESCAPE = re.compile(rb"\x1b\$[^@B(]|\x1b\$\([^D]|\x1b\.")
+# Of other charsets, or the locking shifts of CP50222, which no mailer of this century writes.
+_UNKNOWN_ESCAPE = re.compile(rb"\x1b\$[^@B(]|\x1b\$\([^D]|\x1b\.|[\x0e\x0f]")
 _JIS_TOKEN = re.compile(
     rb"(?P<control>[\x00-\x20\x7f]+)|(?P<pairs>(?:[\x21-\x7e]{2})+)|(?P<other>.)", re.DOTALL
 )
@@ -65,18 +66,14 @@ def decode_iso_2022_jp(data: bytes) -> tuple[str, tuple[Run, ...]]:
     """Decode with the extensions of CP50221; raises Undecodable for escape sequences of other charsets."""
     if _UNKNOWN_ESCAPE.search(data) is not None:
         raise Undecodable
-    runs, state, at, shifted = _Runs(), ASCII, 0, False
+    runs, state, at = _Runs(), ASCII, 0
     while at < len(data):
         escape = _ESCAPE.search(data, at)
         end = escape.start() if escape is not None else len(data)
-        _add_stretch(runs, data, at, end, _KATAKANA if shifted else state)
+        _add_stretch(runs, data, at, end, state)
         if escape is None:
             break
-        if escape[0] in (b"\x0e", b"\x0f"):
-            # Shift-out and shift-in stand for no character, so an edit beside them must keep their state.
-            shifted = escape[0] == b"\x0e"
-        else:
-            state = _state(escape[0])
+        state = _state(escape[0])
         at = escape.end()
     return runs.finish(len(data), state)
 

@@ -123,8 +123,8 @@ def splices(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splice]:
 
 
 def apply(raw: bytes, changes: Sequence[Splice]) -> bytes:
-    """Return the raw mail with the splices made, in whatever order they come; they must not overlap."""
-    return transfer.apply(raw, sorted(changes))
+    """Return the raw mail with the splices made; they come in any order and must not overlap."""
+    return transfer.apply(raw, sorted(changes, key=lambda change: change[:2]))
 
 
 def _has_long_line(data: bytes) -> bool:
