@@ -14,7 +14,7 @@ from datetime import datetime
 from store import outbox, partners, slots, tables
 from store.database import Transaction, verb
 from store.errors import UnknownRecord
-from store.pool import advance_cases, decline_case
+from store.pool import advance_cases, decline_cases
 from store.records import Answer, CaseState, ConsentDecision, ConsentKind, Invitation, Purpose
 
 _HEAD = 1
@@ -72,7 +72,8 @@ def record_answer(tx: Transaction, answer: Answer, *, now: datetime, due_at: dat
         advance_cases(tx, [case.id], CaseState.CONSENTED)
     else:
         outbox.drop_unsent(tx, person_id=case.person_id, partner_id=answer.partner_id)
-        decline_case(tx, case.id)
+        if not any(d.kind is ConsentKind.GRANTED for d in _latest_decisions(_events_of(tx, case.person_id))):
+            decline_cases(tx, case.person_id, case.id)
     return _decision(event)
 
 

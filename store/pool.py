@@ -98,12 +98,15 @@ def advance_cases(tx: Transaction, case_ids: Collection[int], state: CaseState) 
     )
 
 
-def decline_case(tx: Transaction, case_id: int) -> None:
-    """Mark a case as declined unless something has left for a partner already."""
-    submitted = _ORDER[_ORDER.index(CaseState.SUBMITTED) :]
+def decline_cases(tx: Transaction, person_id: int, case_id: int) -> None:
+    """Mark as declined this case, and the person's others that were consented; not what has left already."""
+    table = tables.RejectionCase
+    open_ones = _ORDER[: _ORDER.index(CaseState.SUBMITTED)]
+    consented = (CaseState.CONSENTED, CaseState.QUEUED)
     tx.change(
-        tables.RejectionCase.update(state=CaseState.DECLINED).where(
-            (tables.RejectionCase.id == case_id) & tables.RejectionCase.state.not_in(submitted)
+        table.update(state=CaseState.DECLINED).where(
+            (table.person_id == person_id)
+            & (((table.id == case_id) & table.state.in_(open_ones)) | table.state.in_(consented))
         )
     )
 

@@ -112,7 +112,7 @@ def _record(tx: Transaction, row: tables.ProvisionRecord) -> ProvisionRecord:
         partner_representative=tx.unseal(row.partner_representative, "provision_record.representative"),
         person_name=tx.unseal_optional(row.person_name, "provision_record.person_name"),
         person_email=tx.unseal(row.person_email, "provision_record.person_email"),
-        data_items=tuple(row.data_items.split("\n")),
+        data_items=tuple(row.data_items.splitlines()),
         consent_id=row.consent_id,
         provided_at=row.provided_at,
         keep_until=row.keep_until,

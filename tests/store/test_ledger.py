@@ -112,7 +112,7 @@ class TestTheInternalGroup:
 
 def test_an_address_keeps_every_byte(store: Store) -> None:
     """SMTPUTF8 and broken clients: what stood between the brackets leads back to itself."""
-    odd = replace(candidate(), recipients=('"a..b c"@docomo.example.jp'.encode(),))
+    odd = replace(candidate(), recipients=(b'"a..b c"@docomo.example.jp',))
     raw = replace(candidate(), recipients=(b"\xff\xfe\x80@example.jp",))
     utf8 = candidate("太郎@例え.example.jp")
 

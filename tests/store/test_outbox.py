@@ -1,0 +1,202 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from store import consent, outbox
+from store.database import Store
+from store.errors import LeaseLost
+from store.records import CaseState, ConsentKind, QueueState
+from tests.store.conftest import OpenStore
+from tests.store.story import COOLING_OFF, LATER, NAME, NOW, TEXT_DIGEST, Story, agency
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def story(store: Store) -> Story:
+    """A story with one partner."""
+    told = Story(store)
+    told.partner()
+    return told
+
+
+def test_nothing_is_claimed_before_the_cooling_off_is_over(story: Story) -> None:
+    story.say(story.invite().link_id)
+
+    assert story.claim(at=NOW + COOLING_OFF - timedelta(microseconds=1)) == ()
+    assert len(story.claim(at=NOW + COOLING_OFF)) == 1
+
+
+def test_a_claim_holds_everything_the_payload_needs(story: Story) -> None:
+    delivery = story.invite("taro@example.jp")
+    story.say(delivery.link_id)
+
+    (claim,) = story.claim()
+
+    sent = claim.submission
+    assert (claim.lease_by, claim.attempts) == ("worker-1", 1)
+    assert (sent.partner, sent.name, sent.email) == (agency(), NAME, "taro@example.jp")
+    assert (sent.job, sent.stage, sent.rejected_at) == ("営業", "final", NOW)
+    assert (sent.consented_at, sent.consent_language) == (NOW, "ja")
+    assert (sent.consent_text_edition, sent.consent_text_digest) == ("2026-01", TEXT_DIGEST)
+    invitation = story.store.call(consent.find_invitation, delivery.link_id)
+    assert invitation is not None
+    assert invitation.state is CaseState.QUEUED
+
+
+def test_a_leased_submission_is_left_alone_until_the_lease_is_over(story: Story) -> None:
+    story.say(story.invite().link_id)
+    (first,) = story.claim("worker-1")
+
+    assert story.claim("worker-2") == ()
+    (second,) = story.claim("worker-2", at=LATER + 5 * MINUTE)
+
+    assert (second.id, second.attempts) == (first.id, 2)
+    assert second.submission.key == first.submission.key
+
+
+@pytest.mark.parametrize("second_worker", ["worker-1", "worker-2"])
+def test_who_comes_back_after_the_lease_was_given_away_changes_nothing(
+    story: Story, second_worker: str
+) -> None:
+    """A worker's own second lease does not cover its first one either."""
+    story.say(story.invite().link_id)
+    (late,) = story.claim("worker-1")
+    story.claim(second_worker, at=LATER + 5 * MINUTE)
+
+    with pytest.raises(LeaseLost):
+        story.send(late)
+    with pytest.raises(LeaseLost):
+        story.store.call(outbox.postpone, late, due_at=LATER, error="late", now=LATER)
+    with pytest.raises(LeaseLost):
+        story.store.call(outbox.bury, late, error="late", now=LATER)
+    assert [line.state for line in story.store.call(outbox.list_queue)] == [QueueState.LEASED]
+
+
+def test_a_postponed_submission_waits_and_says_why(story: Story) -> None:
+    story.say(story.invite().link_id)
+    (claim,) = story.claim()
+
+    again = LATER + 30 * MINUTE
+    story.store.call(outbox.postpone, claim, due_at=again, error="HTTP 503", now=LATER)
+
+    (line,) = story.store.call(outbox.list_queue)
+    assert (line.state, line.due_at, line.attempts, line.last_error) == (
+        QueueState.READY,
+        again,
+        1,
+        "HTTP 503",
+    )
+    assert story.claim(at=again - MINUTE) == ()
+    assert story.claim(at=again)[0].attempts == 2
+
+
+def test_a_buried_submission_is_listed_and_never_claimed(story: Story) -> None:
+    story.say(story.invite().link_id)
+    (claim,) = story.claim()
+
+    story.store.call(outbox.bury, claim, error="HTTP 410", now=LATER)
+
+    (line,) = story.store.call(outbox.list_queue)
+    assert (line.state, line.last_error) == (QueueState.DEAD, "HTTP 410")
+    assert story.claim(at=LATER + timedelta(days=365)) == ()
+    assert story.store.call(outbox.next_due) is None
+
+
+def test_a_withdrawal_during_a_failed_try_stops_the_next_one(story: Story) -> None:
+    link_id = story.invite().link_id
+    story.say(link_id)
+    (claim,) = story.claim()
+    story.say(link_id, ConsentKind.WITHDRAWN)
+    story.store.call(outbox.postpone, claim, due_at=LATER, error="HTTP 503", now=LATER)
+
+    assert story.claim() == ()
+    (line,) = story.store.call(outbox.list_queue, states=tuple(QueueState))
+    assert line.state is QueueState.DROPPED
+
+
+def test_a_consent_given_anew_does_not_revive_the_old_submission(story: Story) -> None:
+    link_id = story.invite().link_id
+    story.say(link_id)
+    (claim,) = story.claim()
+    story.say(link_id, ConsentKind.WITHDRAWN)
+    story.say(link_id)
+    story.store.call(outbox.postpone, claim, due_at=LATER, error="HTTP 503", now=LATER)
+
+    (only,) = story.claim()
+
+    assert only.submission.key != claim.submission.key
+
+
+def test_another_persons_refusal_stops_nobody_else(story: Story) -> None:
+    story.say(story.invite("taro@example.jp").link_id)
+    story.say(story.invite("hanako@example.jp").link_id, ConsentKind.DECLINED)
+    story.partner(agency("other"))
+    story.say(story.invite("taro@example.jp").link_id, ConsentKind.DECLINED, to="other")
+
+    assert len(story.claim()) == 1
+
+
+def test_a_partner_whose_licence_has_expired_gets_nothing_and_the_queue_says_so(story: Story) -> None:
+    story.partner(agency(expires=LATER))
+    story.say(story.invite().link_id)
+
+    assert story.claim(at=LATER) == ()
+
+    (line,) = story.store.call(outbox.list_queue)
+    assert (line.state, line.due_at, line.attempts) == (QueueState.READY, LATER + timedelta(days=1), 0)
+    assert line.last_error == "the partner's licence has expired"
+    story.partner(agency(expires=LATER + timedelta(days=900)))
+    assert len(story.claim(at=LATER + timedelta(days=1))) == 1
+
+
+def test_no_more_is_claimed_than_asked_for_and_the_oldest_comes_first(story: Story) -> None:
+    for n in range(4):
+        story.say(story.invite(f"{n}@example.jp").link_id)
+    (abandoned,) = story.claim(limit=1)
+
+    claims = story.claim("worker-2", at=LATER + 5 * MINUTE, limit=2)
+
+    assert [claim.submission.email for claim in claims] == ["0@example.jp", "1@example.jp"]
+    assert claims[0].id == abandoned.id
+
+
+def test_the_next_due_moment_is_the_earliest_of_waiting_and_leased(story: Story) -> None:
+    assert story.store.call(outbox.next_due) is None
+    story.say(story.invite().link_id)
+    assert story.store.call(outbox.next_due) == NOW + COOLING_OFF
+    story.claim()
+    assert story.store.call(outbox.next_due) == LATER + 5 * MINUTE
+
+
+def test_workers_on_two_nodes_share_the_queue_out(story: Story, open_another: OpenStore) -> None:
+    other = Story(open_another())
+    for n in range(24):
+        story.say(story.invite(f"{n}@example.jp").link_id)
+
+    with ThreadPoolExecutor(8) as threads:
+        batches = list(threads.map(lambda n: (story, other)[n % 2].claim(f"worker-{n}", limit=4), range(24)))
+
+    claimed = [claim.id for batch in batches for claim in batch]
+    assert len(claimed) == len(set(claimed)) == 24
+
+
+def test_a_withdrawal_and_a_claim_at_the_same_moment_agree(story: Story, open_another: OpenStore) -> None:
+    """Whichever comes first: leased means that the claim saw a live consent, dropped means nobody got it."""
+    other = Story(open_another())
+    links = [story.invite(f"{n}@example.jp").link_id for n in range(16)]
+    for link_id in links:
+        story.say(link_id)
+
+    with ThreadPoolExecutor(8) as threads:
+        withdrawals = [threads.submit(other.say, link_id, ConsentKind.WITHDRAWN) for link_id in links]
+        claims = [threads.submit(story.claim, f"worker-{n}", limit=1) for n in range(16)]
+        for withdrawal in withdrawals:
+            withdrawal.result()
+        leased = {claim.id for batch in claims for claim in batch.result()}
+
+    lines = story.store.call(outbox.list_queue, states=tuple(QueueState))
+    assert {line.id for line in lines if line.state is QueueState.LEASED} == leased
+    assert {line.state for line in lines} <= {QueueState.LEASED, QueueState.DROPPED}
+    assert story.claim(at=LATER + 10 * MINUTE) == ()
