@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +86,7 @@ class Postfix:
 
     root: Path
     port: int
+    running: bool = True
 
     @classmethod
     def start(cls, root: Path, name: str, *, next_hop: int | None = None) -> "Postfix":
@@ -92,9 +94,7 @@ class Postfix:
         instance = cls(root, free_port())
         for folder in ("conf", "queue", "data", "log", "mail/inbox"):
             (root / folder).mkdir(parents=True)
-        for parent in (root, *root.parents[:3]):
-            if parent.name:
-                parent.chmod(0o755)
+        root.chmod(0o755)
         shutil.chown(root / "data", "postfix")
         shutil.chown(root / "mail", 65534, 65534)
         shutil.chown(root / "mail" / "inbox", 65534, 65534)
@@ -113,8 +113,15 @@ class Postfix:
         return ran.stdout
 
     def stop(self) -> None:
-        """Stop it at once."""
-        self.command("postfix", "abort")
+        """Stop it at once; stopping it again does nothing."""
+        if self.running:
+            self.command("postfix", "abort")
+            self.running = False
+
+    def restart(self) -> None:
+        """Start it again on the same port, with what it has in its queue."""
+        self.command("postfix", "start")
+        self.running = True
 
     def log(self) -> str:
         """Return the mail log so far."""
@@ -133,10 +140,20 @@ class Postfix:
 
     def wait_for_mails(self, count: int, *, seconds: float = 30) -> list[bytes]:
         """Wait until at least `count` mails have arrived; fail with the log when they do not."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            mails = self.mails()
-            if len(mails) >= count:
-                return mails
-            time.sleep(0.1)
-        raise AssertionError(f"{len(self.mails())} of {count} mails arrived\n{self.log()}")
+        _wait(lambda: len(self.mails()) >= count, seconds, self.log)
+        return self.mails()
+
+    def wait_for_log(self, words: str, *, seconds: float = 30) -> None:
+        """Wait until the words stand in the log."""
+        _wait(lambda: words in self.log(), seconds, self.log)
+
+    def wait_for_empty_queue(self, *, seconds: float = 30) -> None:
+        """Wait until nothing is left to deliver."""
+        _wait(lambda: "is empty" in self.queue(), seconds, self.log)
+
+
+def _wait(until: Callable[[], bool], seconds: float, explain: Callable[[], str]) -> None:
+    end = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end, explain()
+        time.sleep(0.1)
