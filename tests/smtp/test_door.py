@@ -9,7 +9,6 @@ from aiosmtpd.smtp import SMTP
 
 from gateway.smtp.access import AccessRules
 from gateway.smtp.door import Door, DoorRules
-from gateway.smtp.extensions import Extensions
 from tests.smtp.conftest import House, OpenHouse
 from tests.smtp.recording import Client, Fault, RecordingNextHop, eventually
 
@@ -37,7 +36,7 @@ async def test_the_journey_gets_the_envelope_as_it_was_accepted(
     assert await client.ask(b"x\r\n.") == b"250 2.0.0 Ok: queued as 4XyZ"
     [envelope] = house.journey.envelopes
     assert envelope.trace_id == "G-1"
-    assert envelope.peer == "127.0.0.1:%d" % client.writer.get_extra_info("sockname")[1]
+    assert envelope.peer == f"127.0.0.1:{client.writer.get_extra_info('sockname')[1]}"
     assert (envelope.helo, envelope.protocol) == (b"client.test", "ESMTP")
     assert (envelope.sender.address, envelope.sender.parameters) == (b'"a..b"@docomo.example', b"SIZE=3")
     assert [r.address for r in envelope.recipients] == [b"a@example.jp", b"c@example.jp"]
@@ -78,7 +77,7 @@ async def test_an_error_in_an_envelope_command_defers_the_whole_mail(open_house:
     client = await house.client()
     await client.open_mail()
     [door] = doors(house)
-    door._extensions = cast("Extensions", None)
+    del door._extensions
     client.write(b"RCPT TO:<b@example.jp>\r\nRCPT TO:<c@example.jp>\r\nDATA\r\n")
     replies = [await client.reply() for _ in range(3)]
     assert {reply[:9] for reply in replies} == {b"451 4.3.0"}

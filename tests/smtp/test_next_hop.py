@@ -1,0 +1,534 @@
+import asyncio
+import datetime as dt
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from gateway.envelope import Recipient, Sender
+from gateway.replies import Deferred, OutcomeUnknown, Reply
+from gateway.smtp.connection import NextHopAddress, Timeouts
+from gateway.smtp.next_hop import PooledNextHop, PooledTransaction, PoolLimits
+from tests.smtp.recording import USUAL_OFFERS, Answer, Fault, RecordingNextHop, eventually
+
+HASTY = {
+    "GREETING": Timeouts(greeting=0.05),
+    "EHLO": Timeouts(greeting=0.05),
+    "MAIL": Timeouts(envelope=0.05),
+    "RCPT": Timeouts(envelope=0.05),
+    "DATA": Timeouts(data_start=0.05),
+    "DOT": Timeouts(final_dot=0.05),
+    "RSET": Timeouts(reset=0.05),
+}
+"""Patience for everything but the verb that hangs, so that a slow machine does not fail elsewhere."""
+
+SENDER = Sender(b"hr@example.com", b"SIZE=5")
+RECIPIENT = Recipient(b"yamada@example.jp", b"NOTIFY=NEVER")
+
+OpenPool = Callable[..., PooledNextHop]
+
+
+@pytest.fixture
+async def open_pool(hop: RecordingNextHop) -> AsyncIterator[OpenPool]:
+    pools: list[PooledNextHop] = []
+
+    def build(
+        *,
+        timeouts: Timeouts | None = None,
+        limits: PoolLimits | None = None,
+        offers_seconds: float = 300,
+        tls_context: ssl.SSLContext | None = None,
+        server_name: str = "",
+    ) -> PooledNextHop:
+        address = NextHopAddress(
+            "127.0.0.1",
+            hop.port,
+            helo_name=b"gw.test",
+            tls="require" if tls_context else "none",
+            tls_context=tls_context,
+            server_name=server_name,
+        )
+        pools.append(PooledNextHop(address, timeouts=timeouts, limits=limits, offers_seconds=offers_seconds))
+        return pools[-1]
+
+    yield build
+    for pool in pools:
+        await pool.close()
+
+
+async def deliver(pool: PooledNextHop, content: bytes = b"x: y\r\n") -> Reply:
+    transaction = await pool.begin()
+    try:
+        assert (await transaction.mail(SENDER)).accepted
+        assert (await transaction.rcpt(RECIPIENT)).accepted
+        return await transaction.deliver(content)
+    finally:
+        await transaction.release()
+
+
+async def test_a_mail_leaves_with_its_parameters_and_the_reply_comes_back_whole(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    hop.answer("DOT", b"250-2.0.0 Ok\r\n250 \xff queued\r\n")
+    reply = await deliver(open_pool())
+    assert reply == Reply(250, (b"2.0.0 Ok", b"\xff queued"))
+    [message] = hop.messages
+    assert message.mail == b"MAIL FROM:<hr@example.com> SIZE=5"
+    assert message.rcpts == [b"RCPT TO:<yamada@example.jp> NOTIFY=NEVER"]
+
+
+async def test_a_connection_serves_one_mail_after_another(open_pool: OpenPool, hop: RecordingNextHop) -> None:
+    pool = open_pool()
+    for _ in range(3):
+        await deliver(pool)
+    assert hop.connections == 1
+    assert hop.heard(b"RSET") == []
+    assert len(hop.messages) == 3
+
+
+async def test_two_mails_at_once_have_a_connection_each(open_pool: OpenPool, hop: RecordingNextHop) -> None:
+    pool = open_pool()
+    first, second = await pool.begin(), await pool.begin()
+    await first.mail(SENDER)
+    await second.mail(Sender(b"other@example.com"))
+    await first.rcpt(RECIPIENT)
+    await second.rcpt(RECIPIENT)
+    await asyncio.gather(first.deliver(b"1\r\n"), second.deliver(b"2\r\n"))
+    await first.release()
+    await second.release()
+    assert hop.connections == 2
+    assert {(m.mail, m.content) for m in hop.messages} == {
+        (b"MAIL FROM:<hr@example.com> SIZE=5", b"1\r\n"),
+        (b"MAIL FROM:<other@example.com>", b"2\r\n"),
+    }
+
+
+@pytest.mark.parametrize("answer", [Fault.DROP, b"421 4.4.2 idle too long\r\n"])
+async def test_a_connection_closed_while_idle_is_replaced_once(
+    open_pool: OpenPool, hop: RecordingNextHop, answer: Answer
+) -> None:
+    pool = open_pool()
+    await deliver(pool)
+    hop.answer("MAIL", answer)
+    assert (await deliver(pool)).accepted
+    assert hop.connections == 2
+    assert len(hop.messages) == 2
+
+
+async def test_a_second_connection_that_fails_is_not_replaced(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool()
+    await deliver(pool)
+    hop.answer("MAIL", Fault.DROP, Fault.DROP)
+    with pytest.raises(Deferred):
+        await deliver(pool)
+    assert hop.connections == 2
+
+
+async def test_a_fresh_connection_that_fails_is_not_replaced(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    hop.answer("MAIL", Fault.DROP)
+    with pytest.raises(Deferred):
+        await deliver(open_pool())
+    assert hop.connections == 1
+
+
+async def test_a_closed_idle_connection_is_not_lent_out(open_pool: OpenPool, hop: RecordingNextHop) -> None:
+    pool = open_pool()
+    await deliver(pool)
+    hop.close_all()
+    await eventually(lambda: not pool._idle[0][0].usable)
+    await deliver(pool)
+    assert len(hop.heard(b"MAIL")) == 2
+
+
+async def test_a_connection_on_which_the_next_hop_spoke_unasked_is_not_lent_out(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool()
+    await deliver(pool)
+    hop.say(b"250 surprise\r\n")
+    await eventually(lambda: not pool._idle[0][0].usable)
+    await deliver(pool)
+    assert hop.connections == 2
+
+
+async def test_two_replies_to_one_final_dot_spoil_the_connection(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    """The second would be taken for the reply to the next mail's MAIL."""
+    pool = open_pool()
+    hop.answer("DOT", b"250 one\r\n250 two\r\n")
+    assert (await deliver(pool)).lines == (b"one",)
+    await deliver(pool)
+    assert hop.connections == 2
+
+
+@pytest.mark.parametrize("answer", [b"550 5.7.1 no\r\n", b"451 4.3.0 later\r\n"])
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
+async def test_a_refusal_comes_back_as_it_is_and_the_connection_is_kept(
+    open_pool: OpenPool, hop: RecordingNextHop, verb: str, answer: bytes
+) -> None:
+    pool = open_pool()
+    hop.answer(verb, answer)
+    transaction = await pool.begin()
+    reply = await transaction.mail(SENDER)
+    if reply.accepted:
+        reply = await transaction.rcpt(RECIPIENT)
+    if reply.accepted:
+        reply = await transaction.deliver(b"x\r\n")
+    await transaction.release()
+    assert reply.to_wire() == answer
+    assert hop.messages == []
+    await deliver(pool)
+    assert hop.connections == 1
+    assert len(hop.messages) == 1
+
+
+BROKEN: list[Answer] = [
+    Fault.DROP,
+    Fault.HANG,
+    b"hello\r\n",
+    b"999 what\r\n",
+    b"250-begun\r\n",
+    b"250-begun\r\n550 changed\r\n",
+    b"250 bare line end\n",
+    b"334 go on\r\n",
+    b"x" * 10_000,
+]
+
+
+@pytest.mark.parametrize("answer", BROKEN, ids=repr)
+@pytest.mark.parametrize("verb", ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "DOT"])
+async def test_whatever_goes_wrong_is_deferred_and_after_the_dot_unknown(
+    open_pool: OpenPool, hop: RecordingNextHop, verb: str, answer: Answer
+) -> None:
+    pool = open_pool(timeouts=HASTY[verb])
+    hop.answer(verb, answer)
+    with pytest.raises(Deferred) as caught:
+        await deliver(pool)
+    assert isinstance(caught.value, OutcomeUnknown) is (verb == "DOT")
+    assert caught.value.reply.temporary
+    assert "example" not in caught.value.reason
+    expected = b"4.4.1" if verb in {"GREETING", "EHLO"} else b"4.4.2"
+    assert caught.value.reply.lines[0].startswith(expected)
+    if answer is not Fault.HANG:
+        await eventually(lambda: hop.open_connections == 0)
+    await deliver(open_pool())
+    assert hop.messages[-1].content == b"x: y\r\n"
+
+
+async def test_nobody_there_is_deferred(open_pool: OpenPool, hop: RecordingNextHop) -> None:
+    await hop.stop()
+    with pytest.raises(Deferred, match="cannot connect"):
+        await open_pool().begin()
+
+
+async def test_a_greeting_that_refuses_is_deferred(open_pool: OpenPool, hop: RecordingNextHop) -> None:
+    hop.answer("GREETING", b"554 5.7.1 no service\r\n")
+    with pytest.raises(Deferred):
+        await open_pool().begin()
+
+
+async def test_a_refusal_before_the_content_has_all_been_sent_is_the_reply(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool()
+    hop.answer("DATA", b"354 go on\r\n552 5.3.4 too big\r\n")
+    assert (await deliver(pool)).to_wire() == b"552 5.3.4 too big\r\n"
+    await eventually(lambda: hop.open_connections == 0)
+    assert hop.messages == []
+
+
+async def test_content_without_its_final_dot_is_dropped_by_the_next_hop(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    transaction = await transmitted(open_pool())
+    await transaction.release()
+    await eventually(lambda: hop.abandoned == 1)
+    assert hop.messages == []
+
+
+async def test_the_final_dot_may_come_later(open_pool: OpenPool, hop: RecordingNextHop) -> None:
+    pool = open_pool()
+    transactions = [await transmitted(pool) for _ in range(3)]
+    assert hop.messages == []
+    for transaction in transactions:
+        assert (await transaction.finish()).accepted
+        await transaction.release()
+    assert [message.content for message in hop.messages] == [b".x\r\n"] * 3
+
+
+@pytest.mark.parametrize("answer", [Fault.DROP, Fault.HANG, b"nonsense\r\n"])
+async def test_a_late_dot_without_reply_is_an_unknown_outcome(
+    open_pool: OpenPool, hop: RecordingNextHop, answer: Answer
+) -> None:
+    transaction = await transmitted(open_pool(timeouts=HASTY["DOT"]))
+    hop.answer("DOT", answer)
+    with pytest.raises(OutcomeUnknown):
+        await transaction.finish()
+    await transaction.release()
+
+
+async def test_a_connection_lost_before_a_late_dot_is_merely_deferred(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    transaction = await transmitted(open_pool())
+    hop.close_all()
+    connection = transaction._connection
+    assert connection is not None
+    await eventually(lambda: not connection._wire.quiet)
+    with pytest.raises(Deferred) as caught:
+        await transaction.finish()
+    assert not isinstance(caught.value, OutcomeUnknown)
+    await transaction.release()
+
+
+async def transmitted(pool: PooledNextHop) -> PooledTransaction:
+    transaction = await pool.begin()
+    await transaction.mail(SENDER)
+    await transaction.rcpt(RECIPIENT)
+    assert await transaction.transmit(b".x\r\n") is None
+    return transaction
+
+
+async def test_release_resets_an_open_mail(open_pool: OpenPool, hop: RecordingNextHop) -> None:
+    pool = open_pool()
+    transaction = await pool.begin()
+    await transaction.mail(SENDER)
+    await transaction.release()
+    await transaction.release()
+    assert hop.heard(b"RSET") == [b"RSET"]
+    await deliver(pool)
+    assert hop.connections == 1
+
+
+@pytest.mark.parametrize("answer", [Fault.DROP, Fault.HANG, b"502 what?\r\n", b"nonsense\r\n"])
+async def test_release_never_raises(open_pool: OpenPool, hop: RecordingNextHop, answer: Answer) -> None:
+    pool = open_pool(timeouts=HASTY["RSET"])
+    transaction = await pool.begin()
+    await transaction.mail(SENDER)
+    hop.answer("RSET", answer)
+    await transaction.release()
+    await deliver(pool)
+    assert hop.connections == 2
+
+
+async def test_a_transaction_given_back_takes_no_more_commands(open_pool: OpenPool) -> None:
+    transaction = await open_pool().begin()
+    await transaction.release()
+    with pytest.raises(Deferred):
+        await transaction.mail(SENDER)
+
+
+async def test_a_connection_with_a_reply_outstanding_is_given_up(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    transaction = await open_pool().begin()
+    hop.answer("MAIL", Fault.HANG)
+    asking = asyncio.create_task(transaction.mail(SENDER))
+    await eventually(lambda: hop.heard(b"MAIL") != [])
+    asking.cancel()
+    await asyncio.wait([asking])
+    connection = transaction._connection
+    await transaction.release()
+    assert connection is not None
+    assert not connection.usable
+
+
+@dataclass(frozen=True)
+class Wear:
+    limits: PoolLimits
+    connections: int
+
+
+@pytest.mark.parametrize("wear", [Wear(PoolLimits(messages=2), 2), Wear(PoolLimits(age_seconds=0), 4)])
+async def test_a_worn_connection_is_closed_politely(
+    open_pool: OpenPool, hop: RecordingNextHop, wear: Wear
+) -> None:
+    pool = open_pool(limits=wear.limits)
+    for _ in range(4):
+        await deliver(pool)
+    assert hop.connections == wear.connections
+    await eventually(lambda: len(hop.heard(b"QUIT")) == wear.connections)
+
+
+async def test_an_idle_connection_is_closed(open_pool: OpenPool, hop: RecordingNextHop) -> None:
+    pool = open_pool(limits=PoolLimits(idle_seconds=0.01))
+    await deliver(pool)
+    await eventually(lambda: hop.open_connections == 0)
+    assert hop.heard(b"QUIT") == [b"QUIT"]
+    assert pool._idle == []
+
+
+async def test_closing_the_pool_closes_what_comes_back_later(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool()
+    await deliver(pool)
+    lent = await pool.begin()
+    await pool.close()
+    await lent.release()
+    await eventually(lambda: hop.open_connections == 0)
+
+
+async def test_offers_are_asked_once_while_they_are_fresh(open_pool: OpenPool, hop: RecordingNextHop) -> None:
+    hop.offers = ("size 100", "8BitMime", "AUTH PLAIN LOGIN")
+    pool = open_pool()
+    offers = await asyncio.gather(*(pool.offers() for _ in range(5)))
+    assert all(dict(o) == {b"SIZE": b"100", b"8BITMIME": b"", b"AUTH": b"PLAIN LOGIN"} for o in offers)
+    assert hop.connections == 1
+    await deliver(pool)
+    assert hop.connections == 1, "the connection that asked carries the mail"
+
+
+async def test_offers_are_asked_again_when_they_are_old(open_pool: OpenPool, hop: RecordingNextHop) -> None:
+    pool = open_pool(offers_seconds=0)
+    assert b"DSN" in await pool.offers()
+    hop.offers = ()
+    assert b"DSN" not in await pool.offers()
+
+
+async def test_old_offers_stand_while_the_next_hop_is_down(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    """Offering less would make clients convert their mail, or bounce it."""
+    pool = open_pool(offers_seconds=0)
+    await pool.offers()
+    await hop.stop()
+    assert len(await pool.offers()) == len(USUAL_OFFERS)
+
+
+async def test_offers_of_a_next_hop_that_never_answered_are_deferred(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    await hop.stop()
+    with pytest.raises(Deferred):
+        await open_pool().offers()
+
+
+async def test_a_next_hop_without_ehlo_offers_nothing_and_takes_mail(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    hop.answer("EHLO", b"502 what?\r\n")
+    pool = open_pool()
+    assert dict(await pool.offers()) == {}
+    await deliver(pool)
+    assert hop.heard(b"HELO") == [b"HELO gw.test"]
+
+
+@pytest.mark.parametrize("address", [b"a@b>\r\nDATA\r\n", b"a\nb", b"a\x00b"])
+async def test_no_command_is_smuggled_in_an_address(
+    open_pool: OpenPool, hop: RecordingNextHop, address: bytes
+) -> None:
+    transaction = await open_pool().begin()
+    with pytest.raises(ValueError, match="one line"):
+        await transaction.mail(Sender(address))
+    await transaction.release()
+    assert hop.heard(b"MAIL") == []
+
+
+@dataclass(frozen=True)
+class Certificates:
+    server: ssl.SSLContext
+    client: ssl.SSLContext
+
+
+def make_certificates(directory: Path, name: str = "hop.test") -> Certificates:
+    """Return a server context for `name` and a client context that trusts only its authority."""
+    now = dt.datetime.now(dt.UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ip_address("127.0.0.2"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file = directory / "server.pem"
+    file.write_bytes(secret + pem)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(file)
+    return Certificates(server, ssl.create_default_context(cadata=pem.decode("ascii")))
+
+
+async def test_tls_is_started_and_verified_before_any_mail(
+    open_pool: OpenPool, hop: RecordingNextHop, tmp_path: Path
+) -> None:
+    certificates = make_certificates(tmp_path)
+    hop.tls = certificates.server
+    pool = open_pool(tls_context=certificates.client, server_name="hop.test")
+    content = b"x" * 3_000_000 + b"\r\n"
+    assert (await deliver(pool, content)).accepted
+    await deliver(pool)
+    assert hop.connections == 1
+    assert [line.partition(b" ")[0] for line in hop.commands[:4]] == [b"EHLO", b"STARTTLS", b"EHLO", b"MAIL"]
+    assert hop.messages[0].content == content
+    assert b"STARTTLS" not in await pool.offers()
+
+
+Spoil = Callable[[RecordingNextHop, Certificates, Path], Awaitable[None]]
+
+
+async def _offer_no_tls(hop: RecordingNextHop, _certificates: Certificates, _path: Path) -> None:
+    hop.tls = None
+
+
+async def _show_a_strange_certificate(hop: RecordingNextHop, _certificates: Certificates, path: Path) -> None:
+    hop.tls = make_certificates(path).server
+
+
+async def _show_another_name(hop: RecordingNextHop, certificates: Certificates, path: Path) -> None:
+    other = make_certificates(path, "other.test")
+    hop.tls = other.server
+    certificates.client.load_verify_locations(path / "server.pem")
+
+
+async def _refuse_starttls(hop: RecordingNextHop, _certificates: Certificates, _path: Path) -> None:
+    hop.answer("STARTTLS", b"454 4.7.0 not now\r\n")
+
+
+async def _inject_plain_text(hop: RecordingNextHop, _certificates: Certificates, _path: Path) -> None:
+    hop.answer("STARTTLS", b"220 go\r\n250-hop.test\r\n250 DSN\r\n")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [_offer_no_tls, _show_a_strange_certificate, _show_another_name, _refuse_starttls, _inject_plain_text],
+)
+async def test_without_the_tls_that_is_required_no_mail_leaves(
+    open_pool: OpenPool, hop: RecordingNextHop, tmp_path: Path, spoil: Spoil
+) -> None:
+    certificates = make_certificates(tmp_path)
+    hop.tls = certificates.server
+    await spoil(hop, certificates, tmp_path)
+    with pytest.raises(Deferred):
+        await open_pool(tls_context=certificates.client, server_name="hop.test").begin()
+    assert hop.heard(b"MAIL") == []
+
+
+def test_required_tls_needs_a_context() -> None:
+    with pytest.raises(ValueError, match="TLS context"):
+        NextHopAddress("127.0.0.1", 25, tls="require")
