@@ -5,6 +5,7 @@ beyond the bounds the page stays quick and the comparison becomes coarse.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
@@ -22,7 +23,8 @@ _ROWS_MAX = 3_000
 _LINE_MAX = 2_000
 """Characters shown of one line."""
 
-_VISIBLE_CONTROLS = {code: 0x2400 + code for code in range(32) if code != 9} | {127: 0x2421}  # noqa: PLR2004  # A tab is shown as it is.
+_VISIBLE_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), 127)}
+"""All but the tab, which is shown as it is."""
 
 
 class RowKind(StrEnum):
@@ -44,7 +46,7 @@ class Row:
 
 
 def compare(left: bytes, right: bytes) -> tuple[Row, ...]:
-    """Return the rows that show `left` beside `right`; control characters are made visible."""
+    """Return the rows that show `left` beside `right`; see `visible`."""
     rows = list(_folded(list(_rows(left.split(b"\r\n"), right.split(b"\r\n")))))
     if len(rows) > _ROWS_MAX:
         rows[_ROWS_MAX:] = [_fold(len(rows) - _ROWS_MAX)]
@@ -52,9 +54,16 @@ def compare(left: bytes, right: bytes) -> tuple[Row, ...]:
 
 
 def visible(line: bytes) -> str:
-    """Decode a source line for the eye: bytes that are not UTF-8 are escaped, control characters pictured."""
-    text = line.decode("utf-8", "backslashreplace").translate(_VISIBLE_CONTROLS)
+    """Decode a source line for the eye: ISO-2022-JP or UTF-8; what is neither and controls are escaped."""
+    text = _decoded(line).translate(_VISIBLE_CONTROLS)
     return text if len(text) <= _LINE_MAX else text[:_LINE_MAX] + " …"
+
+
+def _decoded(line: bytes) -> str:
+    if b"\x1b$" in line:
+        with suppress(UnicodeDecodeError):
+            return line.decode("iso2022_jp")
+    return line.decode("utf-8", "backslashreplace")
 
 
 def _rows(left: Sequence[bytes], right: Sequence[bytes]) -> Iterator[Row]:

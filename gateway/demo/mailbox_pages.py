@@ -76,6 +76,7 @@ def _summary(letter: Letter, reading: Reading) -> dict[str, object]:
     }
 
 
+_LIST = '<ul class="card letters">$lines</ul>'
 _LINE = """\
 <li><a href="/mailbox/$number"><span class="who">$to</span><span class="what">$subject</span>
 <span class="when">$time</span><span class="from">from $sender</span></a></li>
@@ -96,7 +97,8 @@ def _list_page(letters: list[Letter]) -> Response:
                 time=_time(letter),
             )
         )
-    body = fill(load("mailbox.html"), letters=join(lines) or Markup(load("mailbox_empty.html")))
+    listed = fill(_LIST, lines=join(lines)) if lines else Markup(load("mailbox_empty.html"))
+    body = fill(load("mailbox.html"), letters=listed)
     return page("Mailbox", body)
 
 
@@ -178,7 +180,7 @@ def _comparison(letter: Letter, original: bytes | None) -> Markup:
             hint = "It arrived as it entered the gateway: identical, byte for byte."
             table = Markup()
         else:
-            hint = "The original beside what arrived; lines that differ are coloured."
+            hint = "The original beside what arrived; lines that differ are coloured, ISO-2022-JP is decoded."
             rows = join(_row(row) for row in compare(original, letter.raw))
             table = fill(_TABLE, head=_HEAD, rows=rows)
     return fill(load("source.html"), hint=hint, links=links, table=table)
