@@ -16,7 +16,6 @@ from gateway.envelope import Envelope, Recipient, Sender
 from gateway.replies import Declined, Deferred, Refused, Reply
 from gateway.smtp import commands
 from gateway.smtp.access import AccessRules
-from gateway.smtp.connection import SERVICE_CLOSING
 from gateway.smtp.content import ContentReader
 from gateway.smtp.dialogue import Dialogue, Verb
 from gateway.smtp.extensions import Extensions, mirror, missing
@@ -168,8 +167,6 @@ class Door(Dialogue):
         reply = await mail.primary.rcpt(recipient)
         if reply.accepted:
             mail.recipients.append(recipient)
-        elif reply.code == SERVICE_CLOSING:
-            await self.give_up(reply)
         await self.send(reply)
 
     async def data(self, argument: bytes) -> None:

@@ -15,6 +15,9 @@ from gateway.replies import Deferred, OutcomeUnknown, Reply
 from gateway.smtp.connection import SERVICE_CLOSING, Connection, NextHopAddress, Timeouts
 from gateway.smtp.wire import Broken, Dropped
 
+ASK_AGAIN_SECONDS = 1.0
+"""After an EHLO that failed: sessions that waited for it do not each wait for their own."""
+
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
@@ -44,13 +47,16 @@ class PooledNextHop:
         self._offers_seconds = offers_seconds
         self._offers: Mapping[bytes, bytes] = {}
         self._offers_at: float | None = None
+        self._ask_again_at = 0.0
         self._asking = asyncio.Lock()
         self._idle: list[tuple[Connection, asyncio.TimerHandle]] = []
         self._closed = False
 
     async def begin(self) -> "PooledTransaction":
         """Borrow a connection for one mail; raises `Deferred` when none can be opened."""
-        return PooledTransaction(self, self._from_idle() or await self.open())
+        if (idle := self._from_idle()) is not None:
+            return PooledTransaction(self, idle, fresh=False)
+        return PooledTransaction(self, await self.open(), fresh=True)
 
     async def offers(self) -> Mapping[bytes, bytes]:
         """Return the EHLO keywords, in upper case, with their parameters.
@@ -59,12 +65,14 @@ class PooledNextHop:
         has never answered.
         """
         async with self._asking:
-            if not self._offers_fresh():
+            clock = asyncio.get_running_loop().time
+            if not self._offers_fresh() and clock() >= self._ask_again_at:
                 try:
                     self.give_back(await self.open())
                 except Deferred:
-                    if self._offers_at is None:
-                        raise
+                    self._ask_again_at = clock() + ASK_AGAIN_SECONDS
+        if self._offers_at is None:
+            raise Deferred(replies.next_hop_unavailable(), "next hop: has never answered")
         return self._offers
 
     async def close(self) -> None:
@@ -122,7 +130,9 @@ class PooledNextHop:
 class PooledTransaction:
     """One mail transaction; satisfies the journey's `Transaction`."""
 
-    def __init__(self, pool: PooledNextHop, connection: Connection) -> None:
+    def __init__(self, pool: PooledNextHop, connection: Connection, *, fresh: bool) -> None:
+        """`fresh` tells that the connection was opened for this mail and has not been idle."""
+        self._fresh = fresh
         self._pool = pool
         self._connection: Connection | None = connection
         self._mail_open = False
@@ -131,16 +141,15 @@ class PooledTransaction:
         """Send MAIL FROM; a connection that the next hop closed while it was idle is replaced once."""
         line = _with_parameters(b"MAIL FROM:<" + sender.address + b">", sender.parameters)
         connection = self._borrowed()
-        reused = connection.messages > 0
         connection.messages += 1
         try:
             reply = await self._ask(connection, line)
         except Dropped as dropped:
-            if not reused:
+            if self._fresh:
                 raise self._lost(dropped) from dropped
             reply = await self._ask_afresh(line)
         else:
-            if reused and reply.code == SERVICE_CLOSING:
+            if reply.code == SERVICE_CLOSING and not self._fresh:
                 reply = await self._ask_afresh(line)
         self._mail_open = reply.accepted
         return reply

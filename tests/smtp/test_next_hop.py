@@ -122,6 +122,16 @@ async def test_a_connection_closed_while_idle_is_replaced_once(
     assert len(hop.messages) == 2
 
 
+async def test_a_connection_that_only_asked_for_the_offers_counts_as_idle(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool()
+    await pool.offers()
+    hop.answer("MAIL", Fault.DROP)
+    assert (await deliver(pool)).accepted
+    assert hop.connections == 2
+
+
 async def test_a_second_connection_that_fails_is_not_replaced(
     open_pool: OpenPool, hop: RecordingNextHop
 ) -> None:
@@ -414,6 +424,16 @@ async def test_offers_of_a_next_hop_that_never_answered_are_deferred(
     await hop.stop()
     with pytest.raises(Deferred):
         await open_pool().offers()
+
+
+async def test_those_who_wait_for_offers_that_fail_do_not_ask_again_one_by_one(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    hop.answer("EHLO", *[Fault.DROP] * 5)
+    pool = open_pool()
+    results = await asyncio.gather(*(pool.offers() for _ in range(5)), return_exceptions=True)
+    assert [type(result) for result in results] == [Deferred] * 5
+    assert hop.connections == 1
 
 
 async def test_a_next_hop_without_ehlo_offers_nothing_and_takes_mail(
