@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import BeforeValidator, PlainValidator, ValidationInfo
 
@@ -203,7 +203,9 @@ def read_store_url(value: object, info: ValidationInfo) -> str:
     text = read_text(value)
     parts = _split(text)
     if parts.scheme == "postgresql":
-        if not parts.hostname or len(parts.path) < len("/x"):
+        # libpq also takes the host, or the directory of a socket, as a parameter.
+        host = parts.hostname or parse_qs(parts.query).get("host")
+        if not host or len(parts.path) < len("/x"):
             raise ValueError('must name host and database: "postgresql://user:password@db.example.com/goen"')
         return text
     path = text.removeprefix("sqlite:///")

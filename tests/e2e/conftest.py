@@ -2,7 +2,9 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,37 +12,37 @@ import pytest
 from tests.peers.gateway import Gateway
 from tests.peers.postfix import Postfix
 
-StartPostfix = Callable[..., Postfix]
-FoundGateway = Callable[..., Gateway]
+
+@dataclass(frozen=True)
+class Route:
+    """A company's mail server, the gateway, and the server that delivers."""
+
+    front: Postfix
+    gateway: Gateway
+    sink: Postfix
 
 
-@pytest.fixture
-def start_postfix() -> Iterator[StartPostfix]:
-    """Start Postfix instances that are stopped after the test."""
-    started: list[Postfix] = []
+@contextmanager
+def open_route(folder: Path, *, store_url: str | None = None) -> Iterator[Route]:
+    """Start all three; Postfix lives outside pytest's directory, whose mode keeps out its user."""
+    with ExitStack() as closing:
 
-    def start(name: str, *, next_hop: int | None = None) -> Postfix:
-        # Not under pytest's own directory: its mode keeps out the user that Postfix runs as.
-        root = Path(tempfile.mkdtemp(prefix="goen-postfix-"))
-        started.append(Postfix.start(root, name, next_hop=next_hop))
-        return started[-1]
+        def start_postfix(name: str, next_hop: int | None = None) -> Postfix:
+            root = Path(tempfile.mkdtemp(prefix="goen-postfix-"))
+            closing.callback(shutil.rmtree, root)
+            postfix = Postfix.start(root, name, next_hop=next_hop)
+            closing.callback(postfix.stop)
+            return postfix
 
-    yield start
-    for instance in started:
-        instance.stop()
-        shutil.rmtree(instance.root)
+        sink = start_postfix("sink")
+        gateway = Gateway.found(folder / "gateway", next_hop=sink.port, store_url=store_url)
+        gateway.start()
+        closing.callback(gateway.stop)
+        yield Route(start_postfix("front", gateway.smtp_port), gateway, sink)
 
 
-@pytest.fixture
-def found_gateway(tmp_path: Path) -> Iterator[FoundGateway]:
-    """Found gateways whose processes end with the test."""
-    founded: list[Gateway] = []
-
-    def found(*, next_hop: int, store_url: str | None = None) -> Gateway:
-        folder = tmp_path / f"gateway-{len(founded)}"
-        founded.append(Gateway.found(folder, next_hop=next_hop, store_url=store_url))
-        return founded[-1]
-
-    yield found
-    for gateway in founded:
-        gateway.stop()
+@pytest.fixture(scope="module")
+def route(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Route]:
+    """A route that the tests of a module share; each uses recipients of its own."""
+    with open_route(tmp_path_factory.mktemp("route")) as opened:
+        yield opened

@@ -138,10 +138,16 @@ class Postfix:
         files = sorted(new.iterdir(), key=lambda p: p.stat().st_mtime_ns) if new.exists() else []
         return [file.read_bytes() for file in files]
 
-    def wait_for_mails(self, count: int, *, seconds: float = 30) -> list[bytes]:
-        """Wait until at least `count` mails have arrived; fail with the log when they do not."""
-        _wait(lambda: len(self.mails()) >= count, seconds, self.log)
-        return self.mails()
+    def mails_to(self, recipient: str) -> list[bytes]:
+        """Return those of the mails that were delivered to this envelope recipient."""
+        field = b"Delivered-To: " + recipient.encode() + b"\n"
+        return [mail for mail in self.mails() if field in mail]
+
+    def wait_for_mail_to(self, recipient: str, *, seconds: float = 30) -> bytes:
+        """Wait until a mail to this recipient has arrived; fail with the log when none does."""
+        _wait(lambda: bool(self.mails_to(recipient)), seconds, self.log)
+        (mail,) = self.mails_to(recipient)
+        return mail
 
     def wait_for_log(self, words: str, *, seconds: float = 30) -> None:
         """Wait until the words stand in the log."""
