@@ -65,8 +65,10 @@ def _read(raw: bytes) -> Reading:
             html = _decoded(part)
         else:
             attachments.append(_header(part.get_filename() or kind))
+    # The raw fields: the parser's own view of a field with raw UTF-8 in it has lost the bytes.
+    fields = {name.lower(): value for name, value in reversed(list(mail.raw_items()))}
     subject, sender, to, cc, date, message_id = (
-        _header(mail.get(name, "")) for name in ("Subject", "From", "To", "Cc", "Date", "Message-ID")
+        _header(fields.get(name, "")) for name in ("subject", "from", "to", "cc", "date", "message-id")
     )
     return Reading(subject, sender, to, cc, date, message_id, text, html, tuple(attachments))
 
@@ -91,5 +93,6 @@ def _header(value: object) -> str:
     try:
         decoded = str(make_header(decode_header(text)))
     except (ValueError, LookupError, MessageError):
-        decoded = text
+        decoded = ""
+    decoded = decoded or text
     return re.sub(r"\s*[\r\n]+\s*", " ", decoded).strip()
