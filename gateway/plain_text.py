@@ -5,6 +5,7 @@ that all of them hold and give back unchanged: JIS X 0208 without the wave dash,
 disputed ones.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -19,6 +20,9 @@ _STAND_INS: Final[Mapping[str, str]] = dict(
     zip("髙﨑濵德瀨栁𠮷塚～〜－−–—‐\xa0", "高崎浜徳瀬柳吉塚------- ", strict=True)
 )
 """What Japanese mail writes for a sign outside JIS X 0208, or for one the charsets disagree about."""
+
+_HALF_WIDTH: Final = re.compile("[\uff61-\uff9f]+")
+"""Half-width kana: a voiced sound is two signs that only make one together."""
 
 
 class ForeignSign(ValueError):
@@ -37,7 +41,8 @@ def plain_name(name: str) -> str:
 
     `髙` becomes `高`, `㈱` becomes `(株)`, `é` becomes `e`; an emoji has no such spelling.
     """
-    return "".join(map(_plain_sign, name))
+    whole = _HALF_WIDTH.sub(lambda run: unicodedata.normalize("NFKC", run[0]), name)
+    return "".join(map(_plain_sign, whole))
 
 
 def columns(text: str) -> int:

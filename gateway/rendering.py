@@ -76,8 +76,8 @@ class Organisation:
     """The privacy officer's name or office, as candidates should address it."""
     purpose_notice_url: str
     """Where the company's purpose-of-use notice can be read."""
-    handling_agreement: bool = False
-    """Whether the company has a contract on the handling of personal data with its partners."""
+    handling_agreement: bool | None = None
+    """Whether a contract on the handling of personal data binds the partners; None when nobody has said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,8 @@ class Rendering:
         file = f"consent/{edition}/{language}.html"
         self._check_values(file, _CONSENT_VALUES)
         with _located(file):
-            text = self.consent_text(language, edition, organisation=_A_COMPANY, partner=_AN_AGENCY)
+            self._render(file, organisation=_A_COMPANY, partner=_AN_AGENCY)
+        text = self.consent_text(language, edition, organisation=_A_COMPANY, partner=_AN_AGENCY)
         if not text.statement:
             raise TemplateInvalid(file, None, "the sentence beside the box is empty")
 
