@@ -198,6 +198,6 @@ def _sqlstate(error: BaseException) -> str | None:
 
 
 def _driver_error(error: BaseException) -> BaseException:
-    """Return what peewee wrapped: it keeps the driver's exception as the first argument."""
-    first = error.args[0] if error.args else None
-    return first if isinstance(first, BaseException) else error
+    """Return the driver's exception that peewee has wrapped, or the error itself."""
+    original: BaseException | None = getattr(error, "orig", None)
+    return original or error
