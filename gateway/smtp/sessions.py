@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 T = TypeVar("T")
 
 FAREWELL_SECONDS = 1.0
-"""How long cancelled sessions may take to close their sockets; their clients have had the grace already."""
+"""How long cancelled work may take to give its connections back; it has had its time already."""
 
 
 class Session(Protocol):
@@ -50,13 +50,17 @@ class Sessions:
         self._retiring = True
         for session in tuple(self._open):
             session.retire()
-        deadline = asyncio.get_running_loop().time() + seconds
-        while self._tasks and (left := deadline - asyncio.get_running_loop().time()) > 0:
-            await asyncio.wait(self._tasks, timeout=left)
+        await self._settle(seconds)
         for task in tuple(self._tasks):
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=FAREWELL_SECONDS)
+        await self._settle(FAREWELL_SECONDS)
+
+    async def _settle(self, seconds: float) -> None:
+        """Wait until all work is done, work that begins meanwhile included, for up to `seconds`."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + seconds
+        while self._tasks and (left := deadline - clock()) > 0:
+            await asyncio.wait(self._tasks, timeout=left)
 
     def _track(self, task: asyncio.Task[Any]) -> None:
         self._tasks.add(task)
