@@ -10,6 +10,7 @@ import asyncio
 import socket
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from aiosmtpd.smtp import SMTP
 
@@ -101,7 +102,8 @@ class Dialogue(SMTP):
         self._peer = (peer[0], peer[1]) if peer else ("", 0)
         # asyncio does it only for sockets that name their protocol, which inherited ones need not do. Without
         # it the second reply to pipelined commands waits 40 ms for the client's acknowledgement of the first.
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError):  # a Unix socket knows no such option
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
         if self._handler_coroutine is not None:
             self._sessions.enter(self, self._handler_coroutine)

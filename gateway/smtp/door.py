@@ -9,9 +9,10 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from gateway import replies
+from gateway.delivery import Transaction
 from gateway.envelope import Envelope, Recipient, Sender
 from gateway.replies import Declined, Deferred, Refused, Reply
 from gateway.smtp import commands
@@ -21,9 +22,6 @@ from gateway.smtp.dialogue import Dialogue, Verb
 from gateway.smtp.extensions import Extensions, mirror, missing
 from gateway.smtp.sessions import Sessions
 
-if TYPE_CHECKING:
-    from gateway.delivery import Transaction
-
 _NOT_IN_NAMES = bytes(range(0x21)) + b"\x7f"
 """Controls and the blank."""
 
@@ -31,7 +29,7 @@ _NOT_IN_NAMES = bytes(range(0x21)) + b"\x7f"
 class NextHop(Protocol):
     """Where mail goes, as the door needs it."""
 
-    async def begin(self) -> "Transaction":
+    async def begin(self) -> Transaction:
         """Borrow a connection; raises `Deferred` when there is none."""
 
     async def offers(self) -> Mapping[bytes, bytes]:
@@ -41,7 +39,7 @@ class NextHop(Protocol):
 class Journey(Protocol):
     """What becomes of a message after its final dot."""
 
-    async def carry(self, envelope: Envelope, content: bytes, primary: "Transaction") -> Reply:
+    async def carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Reply:
         """Carry the message and return the client's reply."""
 
 
@@ -82,7 +80,7 @@ class _OpenMail:
 
     trace_id: str
     sender: Sender
-    primary: "Transaction"
+    primary: Transaction
     recipients: list[Recipient] = field(default_factory=list)
 
 

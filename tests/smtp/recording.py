@@ -12,13 +12,11 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+from gateway.delivery import Transaction
 from gateway.envelope import Envelope
 from gateway.replies import Reply
-
-if TYPE_CHECKING:
-    from gateway.delivery import Transaction
 
 PATIENCE = 20.0
 """Seconds after which a test that waits for something gives up; no test measures time."""
@@ -198,7 +196,7 @@ class StraightJourney:
     def __post_init__(self) -> None:
         self.gate.set()
 
-    async def carry(self, envelope: Envelope, content: bytes, primary: "Transaction") -> Reply:
+    async def carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Reply:
         self.envelopes.append(envelope)
         await self.gate.wait()
         if self.crash is not None:
