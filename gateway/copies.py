@@ -39,7 +39,12 @@ class RecipientRules:
     """Whole addresses."""
 
     def excludes(self, recipient: Recipient, sender_domain: bytes) -> bool:
-        """Tell whether this recipient never gets a personal link; subdomains count as their domain."""
+        """Tell whether this recipient never gets a personal link.
+
+        Subdomains count as their domain; an address without a domain is the company's own postmaster.
+        """
+        if not recipient.domain:
+            return True
         own = self.internal_domains or frozenset({sender_domain})
         labels = recipient.domain.split(b".")
         domains = {b".".join(labels[i:]) for i in range(len(labels))}

@@ -1,0 +1,294 @@
+"""One message, from the client's final dot to the one reply."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from email import message_from_bytes, policy
+
+import pytest
+
+from store.database import Transaction, verb
+from store.records import DeliveryState
+from store.tables import Delivery, Person, RejectionCase
+from tests.journey.conftest import Gateway, OpenGateway, without_keys
+from tests.smtp.recording import Client, Fault, eventually
+
+LINK = re.compile(rb"https://goen\.example\.com/c/[a-z2-7]{40}")
+FINE = b"250 2.1.0 sender fine\r\n"
+KEPT = b"250 2.0.0 Ok: queued as 4XyZ\r\n"
+
+MARKED = (
+    b"From: <recruit@example.com>\r\n"
+    b"To: <taro@example.jp>\r\n"
+    b"Subject: result\r\n"
+    b"Message-ID: <1@example.com>\r\n"
+    b"Content-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Transfer-Encoding: 8bit\r\n"
+    b"\r\n"
+    + "山田 太郎 様\r\n\r\n今回はご縁がありませんでした。\r\n".encode()
+    + b"\r\n[[relay:rejection stage=final]]\r\n\r\nRegards\r\n"
+)
+PLAIN = MARKED.replace(b"[[relay:rejection stage=final]]", b"--")
+
+
+def links(gateway: Gateway) -> list[bytes]:
+    return [link for message in gateway.hop.messages for link in LINK.findall(message.content)]
+
+
+@verb
+def states(tx: Transaction) -> list[str]:
+    return [row.state for row in tx.fetch(Delivery.select().order_by(Delivery.id))]
+
+
+@verb
+def counts(tx: Transaction) -> tuple[int, int]:
+    return len(tx.fetch(Person.select())), len(tx.fetch(RejectionCase.select()))
+
+
+# Ordinary mail.
+
+
+async def test_ordinary_mail_leaves_as_it_came_and_needs_no_store(open_gateway: OpenGateway) -> None:
+    gateway = await open_gateway()
+    gateway.store.close()
+    assert await gateway.send(PLAIN, "taro@example.jp", "boss@example.com") == KEPT.rstrip()
+    (message,) = gateway.hop.messages
+    assert message.content == PLAIN
+    assert message.rcpts == [b"RCPT TO:<taro@example.jp>", b"RCPT TO:<boss@example.com>"]
+    assert gateway.reasons == ["unmarked"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code", "reason"),
+    [
+        (lambda mail: mail + b"bare\nline\r\n", b"550 5.5.2", "bare"),
+        (lambda mail: mail + b"bare\rreturn\r\n", b"550 5.5.2", "bare"),
+        (lambda mail: mail + b"nul \x00\r\n", b"550 5.6.0", "nul"),
+        (lambda mail: b"Received: x\r\n" * 101 + mail, b"554 5.4.6", "hops"),
+    ],
+)
+@pytest.mark.parametrize("mail", [PLAIN, MARKED])
+async def test_what_must_not_leave_is_refused_before_any_byte_leaves(
+    open_gateway: OpenGateway, spoil: Callable[[bytes], bytes], code: bytes, reason: str, mail: bytes
+) -> None:
+    gateway = await open_gateway()
+    assert (await gateway.send(spoil(mail), "taro@example.jp")).startswith(code), reason
+    assert gateway.hop.messages == []
+    assert gateway.hop.heard(b"DATA") == []
+    assert [line["reply"] for line in gateway.events("refused")] == [int(code[:3])]
+
+
+async def test_a_hundred_hops_are_allowed(open_gateway: OpenGateway) -> None:
+    gateway = await open_gateway()
+    assert (await gateway.send(b"Received: x\r\n" * 100 + PLAIN, "taro@example.jp")).startswith(b"250")
+
+
+# Marked mail that passes as it came.
+
+
+async def test_marked_mail_passes_as_it_came_while_the_organisation_is_incomplete(
+    open_gateway: OpenGateway,
+) -> None:
+    gateway = await open_gateway(complete=False)
+    assert await gateway.send(MARKED, "taro@example.jp") == KEPT.rstrip()
+    assert [message.content for message in gateway.hop.messages] == [MARKED]
+    assert gateway.reasons == ["organisation-incomplete"]
+
+
+async def test_marked_mail_passes_as_it_came_without_a_partner(open_gateway: OpenGateway) -> None:
+    gateway = await open_gateway(partners=())
+    assert await gateway.send(MARKED, "taro@example.jp") == KEPT.rstrip()
+    assert [message.content for message in gateway.hop.messages] == [MARKED]
+    assert gateway.reasons == ["no-partner"]
+
+
+async def test_marked_mail_passes_as_it_came_without_a_key_to_sign_it(open_gateway: OpenGateway) -> None:
+    gateway = await open_gateway(changes=without_keys)
+    assert await gateway.send(MARKED, "taro@example.jp") == KEPT.rstrip()
+    assert [message.content for message in gateway.hop.messages] == [MARKED]
+    assert gateway.reasons == ["no-signing-key"]
+    assert gateway.store.call(counts) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("mail", "sender", "reason"),
+    [
+        (MARKED, "", "null-sender"),
+        (b"Auto-Submitted: auto-replied\r\n" + MARKED, "recruit@example.com", "automatic"),
+        (b"List-Id: <x.example.com>\r\n" + MARKED, "recruit@example.com", "list"),
+        (MARKED.replace(b"[[relay", b"> [[relay"), "recruit@example.com", "marker-quoted"),
+    ],
+)
+async def test_mail_that_must_not_be_rewritten_passes_with_its_reason(
+    open_gateway: OpenGateway, mail: bytes, sender: str, reason: str
+) -> None:
+    gateway = await open_gateway()
+    assert await gateway.send(mail, "taro@example.jp", sender=sender) == KEPT.rstrip()
+    assert [message.content for message in gateway.hop.messages] == [mail]
+    assert gateway.reasons == [reason]
+
+
+async def test_a_copy_that_comes_back_is_passed_and_not_rewritten_again(open_gateway: OpenGateway) -> None:
+    gateway = await open_gateway()
+    await gateway.send(MARKED, "taro@example.jp")
+    copy = gateway.hop.messages[0].content
+    again = copy.replace(b"Regards", b"[[relay:rejection]]")
+    await gateway.send(again, "taro@example.jp")
+    assert gateway.hop.messages[1].content == again
+    assert gateway.reasons == ["stamped"]
+
+
+# Copies.
+
+
+async def test_each_candidate_gets_a_link_of_their_own_and_nobody_else_gets_one(
+    open_gateway: OpenGateway,
+) -> None:
+    gateway = await open_gateway()
+    everyone = ("a@example.jp", "boss@example.com", "b@example.jp", "x@agency.example.org", "a@example.jp")
+    assert (await gateway.send(MARKED, *everyone)).startswith(b"250 2.0.0 Ok G-")
+    found = {tuple(message.rcpts): set(LINK.findall(message.content)) for message in gateway.hop.messages}
+    assert set(found) == {
+        (b"RCPT TO:<a@example.jp>",),
+        (b"RCPT TO:<b@example.jp>",),
+        (b"RCPT TO:<boss@example.com>", b"RCPT TO:<x@agency.example.org>"),
+    }
+    assert found[(b"RCPT TO:<boss@example.com>", b"RCPT TO:<x@agency.example.org>")] == set()
+    assert len(found[(b"RCPT TO:<a@example.jp>",)] | found[(b"RCPT TO:<b@example.jp>",)]) == 2
+    assert not any(b"[[relay" in message.content for message in gateway.hop.messages)
+    assert gateway.store.call(counts) == (2, 2)
+
+
+async def test_a_copy_carries_our_received_field_the_stamp_and_the_signature(
+    open_gateway: OpenGateway,
+) -> None:
+    gateway = await open_gateway()
+    reply = await gateway.send(MARKED, "taro@example.jp")
+    trace_id = reply.split()[3].decode()
+    copy = message_from_bytes(gateway.hop.messages[0].content, policy=policy.compat32)
+    assert copy.keys()[:3] == ["Received", "DKIM-Signature", "X-Goen-Processed"]
+    assert trace_id in copy["Received"]
+    assert "taro" not in copy["Received"]
+
+
+async def test_only_colleagues_get_a_copy_without_marker_and_nobody_is_captured(
+    open_gateway: OpenGateway,
+) -> None:
+    gateway = await open_gateway()
+    await gateway.send(MARKED, "boss@example.com")
+    (message,) = gateway.hop.messages
+    assert b"[[relay" not in message.content
+    assert gateway.store.call(counts) == (0, 0)
+
+
+# Replies and retries.
+
+
+async def test_all_refused_is_the_refusal_as_it_came_and_stands_on_the_ledger(
+    open_gateway: OpenGateway,
+) -> None:
+    gateway = await open_gateway()
+    gateway.hop.answer("DOT", b"554-5.7.1 no,\r\n554 5.7.1 really\r\n")
+    assert await gateway.send(MARKED, "a@example.jp") == b"554-5.7.1 no,\n554 5.7.1 really"
+    assert gateway.store.call(states) == [DeliveryState.REFUSED]
+
+
+async def test_one_copy_deferred_the_retry_sends_only_that_one_with_the_same_link(
+    open_gateway: OpenGateway,
+) -> None:
+    gateway = await open_gateway()
+    gateway.hop.answer("MAIL", FINE, b"452 4.3.1 full\r\n")
+    reply = await gateway.send(MARKED, "a@example.jp", "b@example.jp")
+    assert re.fullmatch(rb"451 4\.3\.0 1 of 2 copies delivered, .*", reply)
+    assert len(gateway.hop.messages) == 1
+    first = gateway.hop.messages[0]
+    recorded = gateway.store.call(states)
+    assert set(recorded) == {DeliveryState.ACCEPTED, DeliveryState.DEFERRED}
+    assert (await gateway.send(b"Received: again\r\n" + MARKED, "a@example.jp", "b@example.jp"))[:3] == b"250"
+    assert len(gateway.hop.messages) == 2
+    assert first.rcpts != gateway.hop.messages[1].rcpts
+    assert len(set(links(gateway))) == 2
+    assert gateway.store.call(counts) == (2, 2)
+    # All is delivered: a third try sends nothing.
+    assert (await gateway.send(MARKED, "a@example.jp", "b@example.jp"))[:3] == b"250"
+    assert len(gateway.hop.messages) == 2
+
+
+async def test_the_next_hop_lost_after_the_dot_is_tried_again_with_the_same_link(
+    open_gateway: OpenGateway,
+) -> None:
+    """The one case in which a candidate may get a mail twice (RFC 1047)."""
+    gateway = await open_gateway()
+    gateway.hop.answer("DOT", Fault.DROP)
+    assert (await gateway.send(MARKED, "a@example.jp"))[:3] == b"451"
+    assert gateway.store.call(states) == [DeliveryState.UNKNOWN]
+    (fixed,) = gateway.store.call(link_ids)
+    assert (await gateway.send(MARKED, "a@example.jp"))[:3] == b"250"
+    assert gateway.store.call(link_ids) == [fixed]
+    assert gateway.store.call(counts) == (1, 1)
+
+
+@verb
+def link_ids(tx: Transaction) -> list[bytes]:
+    return [bytes(row.link_id or b"") for row in tx.fetch(Delivery.select())]
+
+
+async def test_the_same_mail_twice_at_once_is_delivered_once(open_gateway: OpenGateway) -> None:
+    """The second finds the copy claimed and asks its client to wait."""
+    gateway = await open_gateway()
+    replies = await asyncio.gather(*(gateway.send(MARKED, "a@example.jp") for _ in range(6)))
+    assert len(gateway.hop.messages) == 1
+    assert {reply[:3] for reply in replies} <= {b"250", b"451"}
+    assert any(reply[:3] == b"250" for reply in replies)
+    assert gateway.store.call(counts) == (1, 1)
+
+
+async def test_a_claim_left_by_a_crash_runs_out(open_gateway: OpenGateway) -> None:
+    gateway = await open_gateway(lease=timedelta(seconds=-1))
+    gateway.store.failures = {"settle": 1000}
+    await gateway.send(MARKED, "a@example.jp")
+    assert gateway.store.call(states) == [DeliveryState.SENDING]
+    await gateway.send(MARKED, "a@example.jp")
+    assert len(gateway.hop.messages) == 2
+    assert len(set(links(gateway))) == 1
+    gateway.store.failures = {}
+
+
+@pytest.mark.parametrize("verb_name", ["list_partners", "open_message", "claim_deliveries"])
+async def test_with_the_store_gone_marked_mail_is_deferred_and_nothing_is_sent(
+    open_gateway: OpenGateway, verb_name: str
+) -> None:
+    gateway = await open_gateway()
+    gateway.store.failures = {verb_name: 1}
+    assert (await gateway.send(MARKED, "a@example.jp"))[:9] == b"451 4.3.0"
+    assert gateway.hop.messages == []
+    assert (await gateway.send(MARKED, "a@example.jp"))[:3] == b"250"
+    assert len(gateway.hop.messages) == 1
+
+
+async def test_with_the_store_gone_after_the_dot_the_reply_stands_and_the_outcome_is_recorded_later(
+    open_gateway: OpenGateway,
+) -> None:
+    gateway = await open_gateway()
+    gateway.store.failures = {"settle": 1}
+    assert (await gateway.send(MARKED, "a@example.jp"))[:3] == b"250"
+    assert len(gateway.events("unsettled")) == 1
+    assert gateway.store.call(states) == [DeliveryState.SENDING]
+    await gateway.delivery.close()
+    assert gateway.store.call(states) == [DeliveryState.ACCEPTED]
+
+
+async def test_a_client_that_hangs_up_after_the_dot_does_not_stop_the_copies(
+    open_gateway: OpenGateway,
+) -> None:
+    gateway = await open_gateway()
+    client = await Client.connect(gateway.port)
+    await client.greet()
+    for command in (b"MAIL FROM:<recruit@example.com>", b"RCPT TO:<a@example.jp>", b"DATA"):
+        await client.ask(command)
+    client.write(MARKED + b".\r\n")
+    await client.writer.drain()
+    client.hang_up()
+    await eventually(lambda: len(gateway.hop.messages) == 1)
+    await eventually(lambda: gateway.store.call(states) == [DeliveryState.ACCEPTED])
