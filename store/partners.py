@@ -1,7 +1,6 @@
 """The partner agencies: what must be known of one before anything is provided to it."""
 
 import base64
-import binascii
 import re
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -123,5 +122,5 @@ def _is_secret(secret: str) -> bool:
     prefix, _, encoded = secret.partition("_")
     try:
         return prefix == "whsec" and len(base64.b64decode(encoded, validate=True)) in _SECRET_BYTES
-    except binascii.Error:
+    except ValueError:
         return False

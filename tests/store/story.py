@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from store import consent, ledger, outbox, partners, provisions
@@ -85,7 +85,6 @@ class Story:
     """One store and the people in it, told step by step."""
 
     store: Store
-    links: list[bytes] = field(default_factory=list)
 
     def capture(self, *copies: PlannedCopy, of: str = "one message") -> LedgerEntry:
         return self.store.call(ledger.open_message, arrival(*copies, of=of), now=NOW)
@@ -107,6 +106,11 @@ class Story:
         entry = self.capture(candidate(address, name), of=f"message {next(_numbers)}")
         self.deliver(entry)
         return entry.deliveries[0]
+
+    def capture_as(self, link_id: bytes, address: str) -> LedgerEntry:
+        """Capture one person under a link of the caller's choice."""
+        copy = replace(candidate(address), link_id=link_id)
+        return self.capture(copy, of=f"to {address}")
 
     def partner(self, partner: Partner | None = None) -> None:
         self.store.call(partners.add_partner, partner or agency(), now=NOW)
