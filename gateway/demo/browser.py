@@ -17,6 +17,8 @@ class Page:
     """The `lang` of the document."""
     fields: tuple[tuple[str, str], ...]
     """What its form would send with every box ticked, without a button."""
+    choices: frozenset[str]
+    """The values of its buttons: `accept`, `decline`, `withdraw`."""
 
     @property
     def ok(self) -> bool:
@@ -49,7 +51,9 @@ def _as_lists(fields: list[tuple[str, str]]) -> dict[str, list[str]]:
 def _page(response: httpx2.Response) -> Page:
     reader = _FormReader()
     reader.feed(response.text)
-    return Page(str(response.url), response.status_code, reader.language, tuple(reader.fields))
+    return Page(
+        str(response.url), response.status_code, reader.language, tuple(reader.fields), reader.choices
+    )
 
 
 class _FormReader(HTMLParser):
@@ -57,6 +61,7 @@ class _FormReader(HTMLParser):
         super().__init__()
         self.language = ""
         self.fields: list[tuple[str, str]] = []
+        self.choices: frozenset[str] = frozenset()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
@@ -65,3 +70,5 @@ class _FormReader(HTMLParser):
         name = values.get("name")
         if tag == "input" and name:
             self.fields.append((name, values.get("value") or ""))
+        if tag == "button" and name == "choice":
+            self.choices |= {values.get("value") or ""}

@@ -15,6 +15,17 @@ PATIENCE_SECONDS = 20
 """How long the server may take for each reply."""
 
 
+OK = 250
+"""RFC 5321, section 4.2.3."""
+
+
+class ConversationFailed(Exception):
+    """The server closed the connection or did not answer."""
+
+    def __init__(self, error: str) -> None:
+        super().__init__(f"The SMTP door did not hold the conversation: {error}.")
+
+
 class NoEnvelope(Exception):
     """The mail names no sender or no recipient."""
 
@@ -73,19 +84,30 @@ def company_domain(mail: Mail) -> str:
 
 
 def speak_smtp(port: int, mail: Mail) -> tuple[int, str]:
-    """Be a mail client, with the standard library as an independent one; return the last reply."""
-    with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_SECONDS) as client:
-        client.ehlo("client.test")
-        options = [f"SIZE={len(mail.raw)}"] if client.has_extn("size") else []
-        if not mail.raw.isascii() and client.has_extn("8bitmime"):
-            options.append("BODY=8BITMIME")
-        code, text = client.mail(mail.sender, options)
-        for recipient in mail.recipients:
-            if code == 250:  # noqa: PLR2004  # RFC 5321, section 4.2.3
-                code, text = client.rcpt(recipient)
-        if code == 250:  # noqa: PLR2004
-            code, text = client.data(mail.raw)
-        return code, text.decode("utf-8", "replace")
+    """Be a mail client; return the last reply. Raises `ConversationFailed` when there is none."""
+    try:
+        with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_SECONDS) as client:
+            client.ehlo("client.test")
+            code, text = client.mail(mail.sender, _parameters(client, mail))
+            for recipient in mail.recipients:
+                if code == OK:
+                    code, text = client.rcpt(recipient)
+            if code == OK:
+                code, text = client.data(mail.raw)
+            return code, text.decode("utf-8", "replace")
+    except smtplib.SMTPDataError as refusal:
+        return refusal.smtp_code, str(refusal.smtp_error)
+    except (smtplib.SMTPException, OSError) as error:
+        raise ConversationFailed(type(error).__name__) from error
+
+
+def _parameters(client: smtplib.SMTP, mail: Mail) -> list[str]:
+    parameters = [f"SIZE={len(mail.raw)}"] if client.has_extn("size") else []
+    if not mail.raw.isascii() and client.has_extn("8bitmime"):
+        parameters.append("BODY=8BITMIME")
+    if not "".join((mail.sender, *mail.recipients)).isascii():
+        parameters.append("SMTPUTF8")
+    return parameters
 
 
 def texts_of(raw: bytes) -> list[str]:

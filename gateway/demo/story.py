@@ -6,6 +6,7 @@ Nothing is taken on trust: a step is told only when its effect was read back fro
 import asyncio
 import json
 import re
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,9 +17,20 @@ import click
 
 from gateway.demo.agency import Received
 from gateway.demo.browser import accept, open_page
-from gateway.demo.client import Given, Mail, NoEnvelope, company_domain, compose, speak_smtp, texts_of
+from gateway.demo.client import (
+    ConversationFailed,
+    Given,
+    Mail,
+    NoEnvelope,
+    company_domain,
+    compose,
+    speak_smtp,
+    texts_of,
+)
 from gateway.demo.mailbox import Letter
 from gateway.demo.stage import Stage, set_stage
+from gateway.mail.eligible import Reason
+from gateway.message_journey import UNMARKED
 from gateway.serving import run, stop_signal
 from store.outbox import list_queue
 from store.records import QueueState
@@ -35,6 +47,8 @@ class Step:
     name: str
     sentence: str
     facts: dict[str, str | int] = field(default_factory=dict)
+    url: str = ""
+    """Where a person can look at it while the demo runs; with a slash in front, on the demo's own pages."""
 
 
 PATIENCE_SECONDS = 20
@@ -55,7 +69,7 @@ def demonstrate_once(given: Given, *, as_json: bool) -> int:
         mail = compose(given)
         with tempfile.TemporaryDirectory(prefix="goen-demo-") as folder:
             run(_once(Path(folder), mail, say))
-    except (NotSeen, NoEnvelope) as failure:
+    except (NotSeen, NoEnvelope, ConversationFailed) as failure:
         say(Step("failed", str(failure)))
         return 1
     return 0
@@ -64,7 +78,7 @@ def demonstrate_once(given: Given, *, as_json: bool) -> int:
 def demonstrate(folder: Path, *, smtp_port: int, web_port: int, as_json: bool) -> None:
     """Run the demo until SIGINT or SIGTERM; the data in `folder` are found again by the next start."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    say = _teller(as_json=as_json)
+    say = _teller(as_json=as_json, base=f"http://127.0.0.1:{web_port}")
     run(_stay(folder, smtp_port, web_port, say))
 
 
@@ -82,20 +96,30 @@ async def _stay(folder: Path, smtp_port: int, web_port: int, say: Say) -> None:
         set_stage(folder, company_domain=domain, smtp_port=smtp_port, web_port=web_port) as stage,
         stop_signal() as stopped,
     ):
-        url = stage.web_url
         earlier = len(stage.mailbox.numbers())
-        say(Step("start", f"Data in {folder}; {earlier} mails from earlier runs.", {"earlier": earlier}))
+        say(
+            Step(
+                "start",
+                f"Data in {folder}: {_many(earlier, 'mail')} from earlier runs.",
+                {"earlier": earlier},
+            )
+        )
         copies = await send(stage, mail, say)
         links = find_links(stage, copies)
         for letter, link in links:
-            say(_invited(stage, letter, link))
-        say(Step("mailbox", f"What arrived, beside what was sent: {url}/mailbox", {"url": f"{url}/mailbox"}))
+            say(_invited(letter, link))
+        say(Step("mailbox", "What arrived, beside what was sent:", url="/mailbox"))
         for _, link in links:
-            say(Step("consent", f"The candidate's page, answer it yourself: {link}", {"url": link}))
-        say(Step("agency", f"What the partner got: {url}/agency/", {"url": f"{url}/agency/"}))
-        say(Step("slots", f"The slots: goen --settings {folder / 'goen.toml'} slots"))
-        say(Step("send", f"Send your own: swaks --server 127.0.0.1:{stage.smtp_port} --data MAIL.eml …"))
-        say(Step("ready", "Ready. Press Ctrl-C to stop.", {"url": url}))
+            say(Step("consent", "The candidate's page; answer it yourself:", {"link": link}, url=link))
+        say(Step("agency", "What the partner got:", url="/agency/"))
+        say(Step("slots", f"The slots: {_goen()} --settings {folder / 'goen.toml'} slots"))
+        say(
+            Step(
+                "send",
+                f"Try a mail of your own: hand it to 127.0.0.1:{stage.smtp_port}, marked like the sample.",
+            )
+        )
+        say(Step("ready", "Ready. Press Ctrl-C to stop."))
         await stopped
         say(Step("stop", "Stopping; mails under way are finished first."))
 
@@ -104,28 +128,26 @@ async def tell(stage: Stage, mail: Mail, say: Say) -> None:
     """Carry one mail through everything; raises `NotSeen` at the first step that does not show."""
     letters = await send(stage, mail, say)
     if [letter.raw for letter in letters] == [mail.raw]:
-        reason = await asyncio.to_thread(_reason_for_passing, stage.journal_path)
-        why = "it carries no marker" if reason == "unmarked" else f"reason {reason}"
-        say(Step("unchanged", f"It passed unchanged, byte for byte ({why}).", {"reason": reason}))
+        say(_unchanged(await asyncio.to_thread(_reason_for_passing, stage.journal_path)))
         return
     links = find_links(stage, letters)
-    if not links:
-        raise NotSeen("The mail was changed, but no copy carries a link to the candidate's page.")
     for letter, link in links:
-        say(_invited(stage, letter, link))
+        say(_invited(letter, link))
+    invited = {letter.number for letter, _ in links}
+    for letter in letters:
+        if letter.number not in invited:
+            say(_for_colleagues(letter, mail))
+    if not links:
+        say(Step("rehearsal", "No recipient is a candidate: nobody was captured and nobody got a link."))
+        return
     for _, link in links:
         await _follow(stage, link, say)
     for slots in await stage.house.store.run(summarise):
-        words = (
-            f"{slots.towards_next} of {slots.policy.ratio} persons towards the next free introduction slot"
-        )
-        say(
-            Step(
-                "slots", f"The slot ledger: {words}, {slots.available} available.", {"counted": slots.counted}
-            )
-        )
-        if slots.counted != len(links):
-            raise NotSeen(f"The slot ledger counts {slots.counted} persons, not {len(links)}.")
+        if slots.counted != len({letter.rcpt_tos[0].lower() for letter, _ in links}):
+            raise NotSeen(f"The slot ledger counts {_many(slots.counted, 'person')}.")
+        count = f"{slots.towards_next} of {slots.policy.ratio} persons towards the next free introduction"
+        words = f"The slot ledger: {count}, {slots.available} available."
+        say(Step("slots", words, {"counted": slots.counted}))
 
 
 async def send(stage: Stage, mail: Mail, say: Say) -> tuple[Letter, ...]:
@@ -136,27 +158,15 @@ async def send(stage: Stage, mail: Mail, say: Say) -> tuple[Letter, ...]:
     where = f"127.0.0.1:{stage.smtp_port}"
     if code != 250:  # noqa: PLR2004  # RFC 5321, section 4.2.3
         raise NotSeen(f"The SMTP door at {where} answered {code} {text}")
-    count = len(mail.recipients)
-    say(
-        Step(
-            "sent",
-            f"The SMTP door at {where} took the mail ({len(mail.raw)} bytes, {_many(count, 'recipient')}): "
-            f"{code} {text}",
-            {"reply": f"{code} {text}"},
-        )
-    )
+    size = f"{len(mail.raw)} bytes, {_many(len(mail.recipients), 'recipient')}"
+    reply = f"{code} {text}"
+    say(Step("sent", f"The SMTP door at {where} took the mail ({size}): {reply}", {"reply": reply}))
     numbers = sorted(set(stage.mailbox.numbers()) - before)
     if not numbers:
         raise NotSeen("The next hop said 250, but nothing lies in the mailbox.")
     letters = tuple(stage.mailbox.letter(number) for number in numbers)
-    urls = ", ".join(f"{stage.web_url}/mailbox/{number}" for number in numbers)
-    say(
-        Step(
-            "arrived",
-            f"{_many(len(letters), 'mail')} arrived at the next hop: {urls}",
-            {"mails": len(letters)},
-        )
-    )
+    words = f"{_many(len(letters), 'mail')} arrived at the next hop."
+    say(Step("arrived", words, {"mails": len(letters)}, url="/mailbox"))
     return letters
 
 
@@ -167,7 +177,7 @@ def find_links(stage: Stage, letters: tuple[Letter, ...]) -> list[tuple[Letter, 
     for letter in letters:
         links = {link for text in texts_of(letter.raw) for link in pattern.findall(text)}
         if len(links) > 1:
-            raise NotSeen(f"The mail {stage.web_url}/mailbox/{letter.number} carries {len(links)} links.")
+            raise NotSeen(f"Mail {letter.number} carries {len(links)} links.")
         found += [(letter, link) for link in links]
     return found
 
@@ -176,27 +186,22 @@ async def _follow(stage: Stage, link: str, say: Say) -> None:
     """Be the candidate: read the page, tick the box, accept; then look whether the agency got it."""
     known = {entry.key for entry in stage.agency.received}
     page = await open_page(link)
-    say(Step("page", f"GET {link}: {page.status}, a page in “{page.language}”.", {"status": page.status}))
+    words = f"GET on the link: {page.status}, a page in “{page.language}”."
+    say(Step("page", words, {"link": link, "status": page.status}))
     await asyncio.sleep(READING_SECONDS)
     if {entry.key for entry in stage.agency.received} != known:
         raise NotSeen("Opening the page changed something.")
     answer = await accept(page)
-    if not answer.ok:
-        raise NotSeen(f"The consent was answered with {answer.status}.")
+    if not answer.ok or "withdraw" not in answer.choices:
+        raise NotSeen(f"The page did not take the consent; it answered {answer.status}.")
     say(Step("consented", f"POST with a ticked box: {answer.status}, the page shows the decision."))
     stage.house.worker.nudge()
     entry = await _until(
         lambda: next((entry for entry in stage.agency.received if entry.key not in known), None),
         "No submission reached the partner.",
     )
-    say(
-        Step(
-            "submitted",
-            f"The partner checked the signature and took the submission as {entry.reference}: "
-            f"{stage.web_url}/agency/",
-            {"key": entry.key, "reference": entry.reference},
-        )
-    )
+    words = f"The partner checked the signature and took the submission as {entry.reference}."
+    say(Step("submitted", words, {"key": entry.key, "reference": entry.reference}, url="/agency/"))
     await _until_done(stage, entry.key)
     say(Step("acknowledged", "The acknowledgement and the provision record are written.", {"key": entry.key}))
 
@@ -218,14 +223,27 @@ async def _until_done(stage: Stage, key: str) -> None:
     raise NotSeen("The acknowledgement was not recorded.")
 
 
-def _invited(stage: Stage, letter: Letter, link: str) -> Step:
-    signatures = message_from_bytes(letter.raw).get_all("DKIM-Signature", [])
-    return Step(
-        "invited",
-        f"Mail {letter.number} carries a personal link and {_many(len(signatures), 'DKIM signature')}: "
-        f"{stage.web_url}/mailbox/{letter.number}",
-        {"link": link, "signatures": len(signatures)},
-    )
+def _invited(letter: Letter, link: str) -> Step:
+    signatures = len(message_from_bytes(letter.raw).get_all("DKIM-Signature", []))
+    words = f"Mail {letter.number} carries a personal link and {_many(signatures, 'DKIM signature')}."
+    return Step("invited", words, {"link": link, "signatures": signatures}, url=f"/mailbox/{letter.number}")
+
+
+def _for_colleagues(letter: Letter, mail: Mail) -> Step:
+    """Tell of the copy without a link; it must not be the mail as it came, and its marker must be gone."""
+    if any("[[relay:" in text for text in texts_of(letter.raw)) or letter.raw == mail.raw:
+        raise NotSeen(f"Mail {letter.number} still carries the marker.")
+    people = _many(len(letter.rcpt_tos), "recipient")
+    words = f"Mail {letter.number} goes to {people} on the company's side: no marker, no link."
+    return Step("internal", words, url=f"/mailbox/{letter.number}")
+
+
+def _unchanged(reason: str) -> Step:
+    """Tell why a mail passed as it came; a reason that is a failure of ours is no good end."""
+    why = {UNMARKED: "It carries no marker.", **{known.value: known.sentence for known in Reason}}.get(reason)
+    if why is None:
+        raise NotSeen(f"The mail is marked, but passed as it came: {reason}.")
+    return Step("unchanged", f"It passed unchanged, byte for byte. {why}", {"reason": reason})
 
 
 def _reason_for_passing(journal: Path) -> str:
@@ -240,14 +258,24 @@ def _many(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _teller(*, as_json: bool) -> Say:
-    """Return what prints a step: a line for a person, or one JSON object."""
+def _goen() -> str:
+    """Return the program as this process was started, for the operator to copy."""
+    return sys.argv[0]
+
+
+def _teller(*, as_json: bool, base: str = "") -> Say:
+    """Return what prints a step: a line for a person, or one JSON object.
+
+    With a `base` the pages stay up, and each step says where it can be looked at.
+    """
 
     def say(step: Step) -> None:
+        url = base + step.url if step.url.startswith("/") else step.url
+        shown = {"url": url} if base and url else {}
         if as_json:
-            told = {"step": step.name, "what": step.sentence, **step.facts}
+            told = {"step": step.name, "what": step.sentence, **step.facts, **shown}
             click.echo(json.dumps(told, ensure_ascii=False))
         else:
-            click.echo(f"{step.name:<13}{step.sentence}")
+            click.echo(f"{step.name:<13}{' '.join((step.sentence, *shown.values()))}")
 
     return say
