@@ -206,6 +206,27 @@ def test_a_connection_that_is_lost_inside_a_verb_means_one_more_try(
         assert store.call(notes) == {"try-1", "done"}
 
 
+def test_a_connection_that_is_lost_at_the_commit_is_not_tried_again(
+    postgres_url: str, postgres_server: str, keyring: Keyring
+) -> None:
+    """Nobody knows whether the commit was heard, and a second try might do the work twice."""
+    tries: list[int] = []
+
+    @verb
+    def cut_off_at_the_end(tx: Transaction) -> None:
+        tries.append(backend(tx))
+        with psycopg.connect(postgres_server, autocommit=True) as admin:
+            admin.execute("SELECT pg_terminate_backend(%s)", (tries[0],))
+
+    with open_store(postgres_url, keyring, connections=1) as store:
+        store.migrate()
+        with pytest.raises(StoreUnavailable):
+            store.call(cut_off_at_the_end)
+
+        assert len(tries) == 1
+        assert store.call(note, "after")
+
+
 def test_a_server_that_restarts_is_found_again(
     postgres_url: str, postgres: PostgresServer, keyring: Keyring
 ) -> None:

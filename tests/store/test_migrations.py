@@ -23,6 +23,7 @@ from gateway.keyring import Keyring
 from store.database import open_store
 
 with open_store(sys.argv[1], Keyring(bytes.fromhex(sys.argv[2]))) as store:
+    print("here", flush=True)
     sys.stdin.readline()
     print(len(store.migrate()))
 """
@@ -67,6 +68,9 @@ def test_four_processes_that_start_at_once_migrate_once(url: str) -> None:
         )
         for _ in range(4)
     ]
+    for start in starts:
+        assert start.stdout is not None
+        start.stdout.readline()
     for start in starts:
         assert start.stdin is not None
         start.stdin.write("\n")

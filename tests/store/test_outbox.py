@@ -1,12 +1,14 @@
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
+from gateway.keyring import Keyring
 from store import consent, outbox
-from store.database import Store
+from store.database import Store, Transaction, open_store, verb
 from store.errors import LeaseLost
-from store.records import CaseState, ConsentKind, QueueState
+from store.records import CaseState, Claim, ConsentKind, QueueState
 from tests.store.conftest import OpenStore
 from tests.store.story import COOLING_OFF, LATER, NAME, NOW, TEXT_DIGEST, Story, agency
 
@@ -180,6 +182,36 @@ def test_workers_on_two_nodes_share_the_queue_out(story: Story, open_another: Op
 
     claimed = [claim.id for batch in batches for claim in batch]
     assert len(claimed) == len(set(claimed)) == 24
+
+
+def test_a_worker_does_not_wait_for_what_another_is_claiming(postgres_url: str, keyring: Keyring) -> None:
+    claiming, go_on = threading.Event(), threading.Event()
+
+    @verb
+    def claim_slowly(tx: Transaction) -> tuple[Claim, ...]:
+        claims = outbox.claim_due(tx, now=LATER, lease_by="slow", lease_until=LATER + MINUTE, limit=1)
+        claiming.set()
+        go_on.wait(20)
+        return claims
+
+    with open_store(postgres_url, keyring, connections=2) as store:
+        store.migrate()
+        story = Story(store)
+        story.partner()
+        for n in range(2):
+            story.say(story.invite(f"{n}@example.jp").link_id)
+        slow = store._submit(claim_slowly)
+        claiming.wait(20)
+        try:
+            quick = story.claim("quick")
+            assert not slow.done()
+        finally:
+            go_on.set()
+
+        assert [claim.submission.email for claim in (*slow.result(20), *quick)] == [
+            "0@example.jp",
+            "1@example.jp",
+        ]
 
 
 def test_a_withdrawal_and_a_claim_at_the_same_moment_agree(story: Story, open_another: OpenStore) -> None:
