@@ -123,7 +123,7 @@ class _Environment:
 def _as_list(text: str) -> object:
     """Read a TOML array when the text begins like one, else items between commas."""
     if not text.lstrip().startswith("["):
-        return [item.strip() for item in text.split(",") if item.strip()]
+        return [item for item in text.split(",") if item.strip()]
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.settings import Endpoint, Fault, RelaySettings, SettingsInvalid, load
 from gateway.settings.sources import _check, _fault, _merged, known_names
-from gateway.settings.values import read_next_hop
+from gateway.settings.values import read_domain, read_next_hop
 
 NEXT_HOP = 'next_hop = "mail.example.com"'
 REQUIRED = {"GOEN_RELAY__NEXT_HOP": "mail.example.com", "GOEN_WEB__PUBLIC_URL": "https://next.example.com"}
@@ -109,6 +109,9 @@ def test_a_faulty_relay_setting_is_named(tmp_path: Path, relay: str, key: str, w
 OTHER_FAULTS = [
     ('[web]\npublic_url = "http://next.example.com"', "web.public_url", "https"),
     ('[web]\npublic_url = "next.example.com"', "web.public_url", "must be a web address"),
+    ('[web]\npublic_url = "https://next!.example.com"', "web.public_url", "domain name"),
+    ('[web]\npublic_url = "https://a.example/x y"', "web.public_url", "without spaces"),
+    ('[web]\npublic_url = "http://[2001:db8::1]"', "web.public_url", "https"),
     ('[web]\npublic_url = "https://"', "web.public_url", "must be a web address"),
     ('[web]\npublic_url = "https://a.example?x=1"', "web.public_url", "no ?"),
     ('[web]\npublic_url = "https://me:pw@a.example"', "web.public_url", "no user name"),
@@ -206,6 +209,8 @@ def test_the_public_url_keeps_its_path_but_no_slash_at_the_end() -> None:
     assert load(None, environ).web.public_url == "https://example.com/next"
     environ["GOEN_WEB__PUBLIC_URL"] = "http://127.0.0.1:8025/"
     assert load(None, environ).web.public_url == "http://127.0.0.1:8025"
+    environ["GOEN_WEB__PUBLIC_URL"] = "http://[::1]:8025"
+    assert load(None, environ).web.public_url == "http://[::1]:8025"
 
 
 def test_an_organisation_is_complete_when_all_four_fields_are_filled_in(tmp_path: Path) -> None:
@@ -252,3 +257,25 @@ def test_no_value_in_a_file_breaks_the_check(values: dict[str, object]) -> None:
         document[section] = {name.partition(".")[2]: values[name] for name in keys}
     errors, settings = _check(_merged(document, {}), Path())
     assert bool([str(_fault(error, {})) for error in errors]) == (settings is None)
+
+
+def test_texts_are_folded_before_they_are_compared() -> None:
+    """Blanks around a value, capitals in domains and addresses, and a dot at a domain's end mean nothing."""
+    environ = {
+        "GOEN_RELAY__HOSTNAME": " Gateway.Example.COM. ",
+        "GOEN_RELAY__EXCLUDED_ADDRESSES": '[" Archive@Example.com "]',
+        "GOEN_RELAY__MAX_MESSAGE_MB": " 20 ",
+    }
+    relay = load(None, REQUIRED | environ).relay
+    assert relay.hostname == "gateway.example.com"
+    assert relay.excluded_addresses == ("archive@example.com",)
+    assert relay.max_message_mb == 20
+
+
+def test_a_domain_has_253_octets_at_most_and_a_label_63() -> None:
+    label = "a" * 63
+    longest = f"{label}.{label}.{label}.{'a' * 61}"
+    assert read_domain(longest) == longest
+    for text in (f"{longest}a", f"{label}a.example", "-a.example", "a..example", ".example"):
+        with pytest.raises(ValueError, match="domain name"):
+            read_domain(text)

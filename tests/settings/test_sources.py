@@ -95,7 +95,7 @@ def test_a_list_in_the_environment_has_commas_or_is_toml(tmp_path: Path) -> None
     keys = f'[{{domain="example.com", selector="goen1", private_key_file="{tmp_path}/goen1.pem"}}]'
     environ = {
         "GOEN_RELAY__ALLOWED_NETWORKS": "10.0.0.0/8, 192.0.2.1",
-        "GOEN_RELAY__AGENCY_DOMAINS": '["a.example", "b.example"]',
+        "GOEN_RELAY__AGENCY_DOMAINS": ' ["a.example", "b.example"]',
         "GOEN_DKIM__KEYS": keys,
     }
     settings = load(None, REQUIRED | environ)
@@ -104,11 +104,16 @@ def test_a_list_in_the_environment_has_commas_or_is_toml(tmp_path: Path) -> None
     assert settings.dkim.keys[0].selector == "goen1"
     (fault,) = faults_of(None, REQUIRED | {"GOEN_DKIM__KEYS": "[oops"})
     assert (fault.where, "square brackets" in fault.what) == ("dkim.keys", True)
+    for fault in faults_of(None, REQUIRED | {"GOEN_DKIM__KEYS": "[{}]"}):
+        assert fault.what.endswith("(entry 1) (given by GOEN_DKIM__KEYS)")
 
 
 def test_a_variable_can_name_a_file_with_the_value(tmp_path: Path) -> None:
     (tmp_path / "url").write_text(f"postgresql://goen:{SECRET}@db.example.com/goen\n")
-    settings = load(None, REQUIRED | {"GOEN_STORE__URL_FILE": str(tmp_path / "url")})
+    (tmp_path / "format").write_text(" json\n")
+    environ = {"GOEN_STORE__URL_FILE": f"{tmp_path}/url", "GOEN_JOURNAL__FORMAT_FILE": f"{tmp_path}/format"}
+    settings = load(None, REQUIRED | environ)
+    assert settings.journal.format == "json"
     assert settings.store.url == f"postgresql://goen:{SECRET}@db.example.com/goen"
 
 
