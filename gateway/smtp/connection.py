@@ -136,11 +136,15 @@ class Connection:
             self._wire.write(piece)
         return None
 
-    async def send_final_dot(self) -> None:
-        """Send the dot that makes the next hop take the message; raises `Broken` before it is written."""
+    async def send_final_dot(self) -> Reply | None:
+        """Send the dot that makes the next hop take the message; return a refusal that came before it.
+
+        Raises `Broken` only while the dot has not been written.
+        """
         if self._wire.has_reply:
-            raise Garbled("a reply before the final dot")
+            return await self._early_refusal()
         self._wire.write(b".\r\n")
+        return None
 
     async def final_reply(self) -> Reply:
         """Return the reply to the final dot; `Broken` means that the outcome is unknown."""

@@ -177,10 +177,10 @@ class PooledTransaction:
     async def finish(self) -> Reply:
         """Send the final dot and return its reply; raises `OutcomeUnknown` when none comes."""
         try:
-            await self._borrowed().send_final_dot()
+            refusal = await self._borrowed().send_final_dot()
         except Broken as broken:
             raise self._lost(broken) from broken
-        return await self._outcome()
+        return refusal or await self._outcome()
 
     async def release(self) -> None:
         """Give the connection back, after RSET when a mail is open; safe to call twice, never raises."""

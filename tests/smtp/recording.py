@@ -67,8 +67,8 @@ class RecordingNextHop:
     messages: list[Received] = field(default_factory=list)
     connections: int = 0
     open_connections: int = 0
-    abandoned: int = 0
-    """Contents that broke off before the final dot."""
+    abandoned: list[bytes] = field(default_factory=list)
+    """Contents that broke off before the final dot, as far as they came."""
     port: int = 0
     _server: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -144,7 +144,7 @@ class RecordingNextHop:
             while (line := await reader.readuntil(b"\r\n")) != b".\r\n":
                 lines.append(line[1:] if line.startswith(b".") else line)
         except (ConnectionError, asyncio.IncompleteReadError):
-            self.abandoned += 1
+            self.abandoned.append(b"".join(lines))
             raise
         mail.content = b"".join(lines)
         answers = self.answers["DOT"]

@@ -331,6 +331,33 @@ async def test_the_clients_time_does_not_run_while_it_waits_for_us(
     assert (await client.reply()).startswith(b"250")
 
 
+def narrow(house: House, client: Client) -> None:
+    """Make the kernel hold so little that a few thousand unread replies fill it."""
+    [door] = doors(house)
+    door._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+
+async def test_a_client_that_does_not_read_is_cut_off(open_house: OpenHouse) -> None:
+    house = await open_house(DoorRules("gw.test", command_seconds=0.5))
+    client = await house.client()
+    await client.greet()
+    narrow(house, client)
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # The stub knows only the base class.
+    client.write(b"HELP\r\n" * 2500)
+    await eventually(lambda: house.listener.open_sessions == 0)
+
+
+async def test_a_client_that_reads_slowly_gets_every_reply(open_house: OpenHouse) -> None:
+    house = await open_house()
+    client = await house.client()
+    await client.greet()
+    narrow(house, client)
+    client.write(b"HELP\r\n" * 2500)
+    for _ in range(2500):
+        assert await client.line() == b"214 2.0.0 This is a mail relay; see RFC 5321"
+
+
 async def test_a_stop_says_421_to_the_idle_and_waits_for_the_mail_under_way(open_house: OpenHouse) -> None:
     house = await open_house()
     idle, busy, writing = [await house.client() for _ in range(3)]

@@ -204,6 +204,24 @@ async def test_a_refusal_comes_back_as_it_is_and_the_connection_is_kept(
     assert len(hop.messages) == 1
 
 
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT", "RSET"])
+async def test_a_next_hop_that_is_closing_is_believed(
+    open_pool: OpenPool, hop: RecordingNextHop, verb: str
+) -> None:
+    pool = open_pool()
+    hop.answer(verb, b"421 4.3.2 going down\r\n")
+    transaction = await pool.begin()
+    reply = await transaction.mail(SENDER)
+    if reply.accepted and verb != "RSET":
+        reply = await transaction.rcpt(RECIPIENT)
+        if reply.accepted:
+            reply = await transaction.deliver(b"x\r\n")
+        assert reply.code == 421
+    await transaction.release()
+    await deliver(pool)
+    assert hop.connections == 2
+
+
 BROKEN: list[Answer] = [
     Fault.DROP,
     Fault.HANG,
@@ -237,6 +255,20 @@ async def test_whatever_goes_wrong_is_deferred_and_after_the_dot_unknown(
     assert hop.messages[-1].content == b"x: y\r\n"
 
 
+async def test_nobody_there_in_time_is_deferred(open_pool: OpenPool) -> None:
+    with pytest.raises(Deferred, match="no connection in time"):
+        await open_pool(timeouts=Timeouts(connect=0)).begin()
+
+
+async def test_a_next_hop_that_takes_no_introduction_is_deferred(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    hop.answer("EHLO", b"502 what?\r\n")
+    hop.answer("HELO", b"502 what?\r\n")
+    with pytest.raises(Deferred, match="HELO refused"):
+        await open_pool().begin()
+
+
 async def test_nobody_there_is_deferred(open_pool: OpenPool, hop: RecordingNextHop) -> None:
     await hop.stop()
     with pytest.raises(Deferred, match="cannot connect"):
@@ -264,7 +296,8 @@ async def test_content_without_its_final_dot_is_dropped_by_the_next_hop(
 ) -> None:
     transaction = await transmitted(open_pool())
     await transaction.release()
-    await eventually(lambda: hop.abandoned == 1)
+    await eventually(lambda: hop.abandoned != [])
+    assert hop.abandoned == [b".x\r\n"]
     assert hop.messages == []
 
 
@@ -287,6 +320,25 @@ async def test_a_late_dot_without_reply_is_an_unknown_outcome(
     with pytest.raises(OutcomeUnknown):
         await transaction.finish()
     await transaction.release()
+
+
+@pytest.mark.parametrize("said", [b"452 4.3.1 full\r\n", b"250 too early\r\n"])
+async def test_a_reply_before_a_late_dot_keeps_the_dot_back(
+    open_pool: OpenPool, hop: RecordingNextHop, said: bytes
+) -> None:
+    transaction = await transmitted(open_pool())
+    hop.say(said)
+    connection = transaction._connection
+    assert connection is not None
+    await eventually(lambda: connection._wire.has_reply)
+    if said.startswith(b"4"):
+        assert (await transaction.finish()).to_wire() == said
+    else:
+        with pytest.raises(Deferred, match="before the final dot"):
+            await transaction.finish()
+    await transaction.release()
+    await eventually(lambda: hop.open_connections == 0)
+    assert hop.messages == []
 
 
 async def test_a_connection_lost_before_a_late_dot_is_merely_deferred(
@@ -353,6 +405,22 @@ async def test_a_connection_with_a_reply_outstanding_is_given_up(
     await transaction.release()
     assert connection is not None
     assert not connection.usable
+
+
+async def test_a_release_that_is_cancelled_gives_the_connection_up(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool()
+    transaction = await pool.begin()
+    await transaction.mail(SENDER)
+    hop.answer("RSET", Fault.HANG)
+    releasing = asyncio.create_task(transaction.release())
+    await eventually(lambda: hop.heard(b"RSET") != [])
+    releasing.cancel()
+    await asyncio.wait([releasing])
+    assert releasing.cancelled()
+    await deliver(pool)
+    assert hop.connections == 2
 
 
 @dataclass(frozen=True)
