@@ -102,6 +102,16 @@ async def test_a_forged_submission_is_refused_and_not_kept(running: Running, cha
     assert running.agency.received == ()
 
 
+async def test_a_submission_without_an_id_is_refused_even_when_signed(running: Running) -> None:
+    headers = {
+        "webhook-id": "",
+        "webhook-timestamp": str(int(NOW.timestamp())),
+        "webhook-signature": standardwebhooks.Webhook(SECRET).sign("", NOW, BODY.decode()),
+        "idempotency-key": "",
+    }
+    assert (await running.post(BODY, headers)).status_code == 401
+
+
 @pytest.mark.parametrize("minutes", [-6, 6])
 async def test_an_old_or_future_signature_is_refused(running: Running, minutes: int) -> None:
     assert (await running.post(BODY, signed(at=NOW + timedelta(minutes=minutes)))).status_code == 401

@@ -95,6 +95,15 @@ def test_links_of_html_where_there_is_no_text() -> None:
     assert read(text_mail("text/html", body)).links == ("https://example.com/c/abc",)
 
 
+def test_a_mail_that_no_parser_can_read_is_shown_raw() -> None:
+    """A NUL in the charset's name makes the standard library raise what it does not document."""
+    raw = text_mail("text/plain; charset=a\x00b", b"what it said \xff")
+    reading = read(raw)
+    assert reading.subject == "(unreadable)"
+    assert reading.text is not None
+    assert reading.text.endswith("what it said \\xff")
+
+
 @given(st.binary(max_size=300))
 def test_no_bytes_make_it_raise(raw: bytes) -> None:
     """For all bytes a reading comes back, alone and as the body of parts that promise something else."""

@@ -98,6 +98,14 @@ def test_a_signature_by_another_secret_is_refused(now: datetime) -> None:
         verify(SECRET, signed(now, OTHER), BODY, now=now)
 
 
+def test_a_good_signature_under_another_version_is_refused(now: datetime) -> None:
+    """`v1a` is asymmetric: its bytes mean something else, whatever they are."""
+    headers = signed(now)
+    headers["webhook-signature"] = headers["webhook-signature"].replace("v1,", "v1a,")
+    with pytest.raises(NotAuthentic):
+        verify(SECRET, headers, BODY, now=now)
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_one_good_signature_among_several_is_enough(now: datetime, *, first: bool) -> None:
     """A sender that is changing its secret signs with both."""
