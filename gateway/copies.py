@@ -5,8 +5,9 @@ Pure: no clock, no socket, no store. The journey decides when; this module decid
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, Self
 
 from gateway import replies
 from gateway.envelope import Envelope, Recipient
@@ -19,12 +20,33 @@ from gateway.replies import Reply
 from store.records import CopyKind, DeliveryState, PlannedCopy, RejectionDetails
 
 
-class Unwritable(Exception):
-    """The message cannot be rewritten after all and passes as it came; carries the reason code."""
+class PassReason(StrEnum):
+    """Why a message passes as it came, beside the reasons that lie in its own kind."""
 
-    def __init__(self, reason: str) -> None:
-        """`reason` is a code for the journal."""
-        super().__init__(reason)
+    sentence: str
+
+    def __new__(cls, code: str, sentence: str) -> Self:
+        """Make a member whose value is the code."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.sentence = sentence
+        return member
+
+    UNMARKED = "unmarked", "It carries no marker."
+    ORGANISATION_INCOMPLETE = "organisation-incomplete", "The section [organisation] is not filled in yet."
+    NO_PARTNER = "no-partner", "There is no partner yet to whom a candidate could be provided."
+    NO_AUTHOR = "no-author", "It has no From address, so no signature can stand for it."
+    NO_SIGNING_KEY = "no-signing-key", "There is no DKIM key for the domain of its From address."
+    CANNOT_SIGN = "cannot-sign", "Its header is too broken to be signed."
+    CHECK_FAILED = "check-failed", "The rewritten copy did not pass the check; please report this."
+
+
+class Unwritable(Exception):
+    """The message cannot be rewritten after all and passes as it came."""
+
+    def __init__(self, reason: PassReason) -> None:
+        """`reason` goes to the journal."""
+        super().__init__(reason.value)
         self.reason = reason
 
 
@@ -162,22 +184,24 @@ class Scribe:
         `date` is the time of arrival in the form of RFC 5322. Raises `Unwritable`.
         """
         envelope, content, reading = message.envelope, message.content, message.reading
-        domain = trace.from_domain(content) or b""
+        domain = trace.from_domain(content)
+        if not domain:
+            raise Unwritable(PassReason.NO_AUTHOR)
         keys = self.signing_keys.get(domain)
         if not keys:
-            raise Unwritable("no-signing-key")
+            raise Unwritable(PassReason.NO_SIGNING_KEY)
         invitation = self._invitation(plan, partners)
         rewritten = footer.rewrite(content, reading, invitation)
         try:
             check.check(content, rewritten, reading, invitation)
         except check.CheckFailed as failed:
-            raise Unwritable("check-failed") from failed
+            raise Unwritable(PassReason.CHECK_FAILED) from failed
         unsigned = trace.without_own_signatures(rewritten, domain)
         stamped = trace.stamp_field(self.stamp_key, envelope.trace_id, unsigned) + unsigned
         try:
             signatures = b"".join(sign(stamped, key) for key in keys)
         except CannotSign as failed:
-            raise Unwritable("cannot-sign") from failed
+            raise Unwritable(PassReason.CANNOT_SIGN) from failed
         received = trace.received_field(
             peer=envelope.peer,
             helo=envelope.helo,

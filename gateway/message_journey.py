@@ -25,11 +25,12 @@ from datetime import datetime
 from email.utils import format_datetime
 
 from gateway import replies
-from gateway.copies import Copy, MarkedMessage, Scribe, Unwritable, reply_for
+from gateway.copies import Copy, MarkedMessage, PassReason, Scribe, Unwritable, reply_for
 from gateway.delivery import CopyDelivery, Transaction
 from gateway.envelope import Envelope
 from gateway.journal import Journal
 from gateway.mail import eligible, marker, trace
+from gateway.mail.eligible import Reason
 from gateway.replies import Refused, Reply
 from store import ledger, partners
 from store.database import Store
@@ -38,9 +39,6 @@ from store.records import Arrival, CopyKind, PlannedCopy
 
 MAX_HOPS = 100
 """Received fields before a message counts as looping; RFC 5321, section 6.3 asks for at least 100."""
-
-UNMARKED = "unmarked"
-"""The reason code of ordinary mail; every other reason means that a marker was seen or suspected."""
 
 _FAULTS = {
     trace.Fault.BARE_CR: replies.bare_line_ending,
@@ -89,16 +87,16 @@ class MessageJourney:
         if trace.hops(content) > MAX_HOPS:
             raise Refused(replies.too_many_hops())
         if not marker.might_be_marked(content):
-            return await self._pass(envelope, content, primary, UNMARKED)
+            return await self._pass(envelope, content, primary, PassReason.UNMARKED)
         if self._scribe is None:
-            return await self._pass(envelope, content, primary, "organisation-incomplete")
+            return await self._pass(envelope, content, primary, PassReason.ORGANISATION_INCOMPLETE)
         reading = await asyncio.to_thread(
             eligible.read, content, stamp_key=self._scribe.stamp_key, null_sender=not envelope.sender.address
         )
         for found in reading.almost:
             self._journal.almost(envelope.trace_id, found)
         if reading.unfit or not reading.marker:
-            return await self._pass(envelope, content, primary, reading.unfit or UNMARKED)
+            return await self._pass(envelope, content, primary, reading.unfit or PassReason.UNMARKED)
         message = MarkedMessage(envelope, content, reading)
         try:
             copies = await self._write(self._scribe, message)
@@ -107,7 +105,9 @@ class MessageJourney:
         await primary.release()
         return await self._invite(self._scribe, message, copies)
 
-    async def _pass(self, envelope: Envelope, content: bytes, primary: Transaction, reason: str) -> Reply:
+    async def _pass(
+        self, envelope: Envelope, content: bytes, primary: Transaction, reason: PassReason | Reason
+    ) -> Reply:
         """Send the same bytes on the transaction that already holds the envelope."""
         reply = await primary.deliver(content)
         self._journal.passed(
@@ -125,7 +125,7 @@ class MessageJourney:
         """Write a copy for each plan, in a thread, because a signature takes milliseconds."""
         known = await self._store.run(partners.list_partners)
         if not known:
-            raise Unwritable("no-partner")
+            raise Unwritable(PassReason.NO_PARTNER)
         names = tuple(partner.legal_name for partner in known)
         date = format_datetime(self._clock())
 

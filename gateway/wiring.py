@@ -28,7 +28,7 @@ from gateway.smtp.connection import NextHopAddress
 from gateway.smtp.door import DoorRules, Household
 from gateway.smtp.next_hop import PooledNextHop
 from gateway.web.app import build_app
-from gateway.workers.outbox import OutboxWorker
+from gateway.workers.outbox import INTERVAL, OutboxWorker
 from store.database import Store, open_store
 
 CLAIM_LEASE = timedelta(seconds=330)
@@ -62,6 +62,7 @@ def build(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     more_routes: Sequence[BaseRoute] = (),
+    outbox_interval: timedelta = INTERVAL,
 ) -> House:
     """Build the house; reads files, opens no socket yet."""
     hostname = settings.relay.hostname or socket.getfqdn()
@@ -98,7 +99,7 @@ def build(
         worker=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
         terms=terms,
     )
-    worker = OutboxWorker(candidates.submit_due, journal=journal)
+    worker = OutboxWorker(candidates.submit_due, journal=journal, interval=outbox_interval)
     app = build_app(
         candidates=candidates,
         rendering=rendering,

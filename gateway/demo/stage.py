@@ -9,7 +9,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from starlette.requests import Request
@@ -66,7 +66,12 @@ async def set_stage(
         agency, partner = _agency(folder, settings.web.public_url)
         journal_path = folder / "journal.jsonl"
         stream = closing.enter_context(journal_path.open("a", encoding="utf-8", buffering=1))
-        house = build(settings, open_journal("json", stream), more_routes=_routes(mailbox, agency))
+        house = build(
+            settings,
+            open_journal("json", stream),
+            more_routes=_routes(mailbox, agency),
+            outbox_interval=timedelta(seconds=0.5),
+        )
         await closing.enter_async_context(running(house, sockets, worker=True))
         await house.store.run(add_partner, partner, now=_utc_now())
         yield Stage(

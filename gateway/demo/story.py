@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from gateway.copies import PassReason
 from gateway.demo.agency import Received
 from gateway.demo.browser import accept, open_page
 from gateway.demo.client import (
@@ -28,9 +29,9 @@ from gateway.demo.client import (
     texts_of,
 )
 from gateway.demo.mailbox import Letter
+from gateway.demo.sample import SENDER
 from gateway.demo.stage import Stage, set_stage
 from gateway.mail.eligible import Reason
-from gateway.message_journey import UNMARKED
 from gateway.serving import run, stop_signal
 from store.outbox import list_queue
 from store.records import QueueState
@@ -53,6 +54,16 @@ class Step:
 
 PATIENCE_SECONDS = 20
 """How long a step may take before the demo says that it was not seen."""
+
+
+_NOT_IN_THE_DEMO = frozenset(
+    {
+        PassReason.ORGANISATION_INCOMPLETE,
+        PassReason.NO_PARTNER,
+        PassReason.NO_SIGNING_KEY,
+        PassReason.CHECK_FAILED,
+    }
+)
 
 
 class NotSeen(Exception):
@@ -113,12 +124,8 @@ async def _stay(folder: Path, smtp_port: int, web_port: int, say: Say) -> None:
             say(Step("consent", "The candidate's page; answer it yourself:", {"link": link}, url=link))
         say(Step("agency", "What the partner got:", url="/agency/"))
         say(Step("slots", f"The slots: {_goen()} --settings {folder / 'goen.toml'} slots"))
-        say(
-            Step(
-                "send",
-                f"Try a mail of your own: hand it to 127.0.0.1:{stage.smtp_port}, marked like the sample.",
-            )
-        )
+        swaks = f"swaks --server 127.0.0.1:{stage.smtp_port} --from {SENDER} --to someone@example.jp"
+        say(Step("send", f"Send a mail of your own: {swaks} --data MAIL.eml"))
         say(Step("ready", "Ready. Press Ctrl-C to stop."))
         await stopped
         say(Step("stop", "Stopping; mails under way are finished first."))
@@ -195,7 +202,6 @@ async def _follow(stage: Stage, link: str, say: Say) -> None:
     if not answer.ok or "withdraw" not in answer.choices:
         raise NotSeen(f"The page did not take the consent; it answered {answer.status}.")
     say(Step("consented", f"POST with a ticked box: {answer.status}, the page shows the decision."))
-    stage.house.worker.nudge()
     entry = await _until(
         lambda: next((entry for entry in stage.agency.received if entry.key not in known), None),
         "No submission reached the partner.",
@@ -239,11 +245,11 @@ def _for_colleagues(letter: Letter, mail: Mail) -> Step:
 
 
 def _unchanged(reason: str) -> Step:
-    """Tell why a mail passed as it came; a reason that is a failure of ours is no good end."""
-    why = {UNMARKED: "It carries no marker.", **{known.value: known.sentence for known in Reason}}.get(reason)
-    if why is None:
-        raise NotSeen(f"The mail is marked, but passed as it came: {reason}.")
-    return Step("unchanged", f"It passed unchanged, byte for byte. {why}", {"reason": reason})
+    """Tell why a mail passed as it came; a reason that the demo's own settings exclude is no good end."""
+    sentences = {known.value: known.sentence for known in (*Reason, *PassReason)}
+    if reason in _NOT_IN_THE_DEMO:
+        raise NotSeen(f"The mail passed as it came. {sentences[reason]}")
+    return Step("unchanged", f"It passed unchanged, byte for byte. {sentences[reason]}", {"reason": reason})
 
 
 def _reason_for_passing(journal: Path) -> str:
