@@ -6,9 +6,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Message
 
 from gateway.candidate_journey import CandidateJourney
 from gateway.journal import Journal
@@ -78,6 +80,46 @@ async def test_head_has_the_headers_of_get_and_no_body(visitor: Visitor) -> None
     assert head.headers["content-length"] == got.headers["content-length"]
 
 
+async def test_not_even_the_application_sends_a_body_after_head(app: Starlette, token: str) -> None:
+    """Asked without a server, which would take the body away itself."""
+    started, *rest = await _ask(app, "HEAD", f"/c/{token}", [])
+    assert started["status"] == 200
+    assert b"".join(message["body"] for message in rest) == b""
+
+
+async def test_a_visitor_who_hangs_up_is_no_mistake_of_ours(
+    app: Starlette, token: str, reported: Reported
+) -> None:
+    hung_up: list[Message] = [
+        {"type": "http.request", "body": b"choice=", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    assert await _ask(app, "POST", f"/c/{token}", hung_up) == []
+    assert reported() == []
+
+
+async def _ask(app: Starlette, method: str, path: str, body: list[Message]) -> list[Message]:
+    """Speak ASGI to the application; returns what it sends."""
+    sent: list[Message] = []
+    pieces = iter(body)
+
+    async def receive() -> Message:
+        return next(pieces)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/x-www-form-urlencoded")],
+    }
+    await app(scope, receive, send)
+    return sent
+
+
 @pytest.mark.parametrize(
     ("query", "wish", "language"),
     [
@@ -101,12 +143,16 @@ async def test_the_evidence_has_the_language_of_the_page_that_was_answered(
 ) -> None:
     """The switch was used, and the browser asks for Japanese again when it sends the form."""
     visitor.headers = {"Accept-Language": "ja"}
-    visitor.address += "?lang=en"
-    answer = await visitor.press(await visitor.open(), "accept", agree=("aozora",))
-    assert answer.response.headers["location"] == visitor.address
+    page = await visitor.open(visitor.address + "?lang=en")
+    await visitor.press(page, "accept", agree=("aozora",))
     assert [decision.language for decision in records.invitation().decisions] == ["en"]
-    visitor.address = visitor.address.removesuffix("?lang=en")
     assert "I have read the above and agree" in (await visitor.open()).text
+
+
+async def test_the_chosen_language_is_kept_after_the_answer(visitor: Visitor) -> None:
+    visitor.address += "?lang=en"
+    answer = await visitor.press(await visitor.open(), "decline")
+    assert answer.response.headers["location"] == visitor.address
 
 
 @pytest.mark.parametrize(
@@ -137,7 +183,7 @@ async def test_a_form_on_another_site_is_refused(
         ("choice", {}, 400),
         ("choice=%FF", {}, 400),
         ("choice=あ".encode(), {}, 400),
-        ("agree=a&" * 300, {}, 400),
+        ("&".join(["agree=a"] * 300), {}, 400),
         ("choice=accept", {"Content_Type": "application/json"}, 400),
         ("choice=accept", {"Content_Type": "multipart/form-data; boundary=x"}, 400),
         ("nonce=" + "a" * 17_000, {}, 413),

@@ -182,6 +182,23 @@ async def test_the_nonce_of_another_link_does_not_count(
     assert records.dump() == before
 
 
+async def test_a_box_that_did_not_stand_on_the_form_does_not_count(
+    visitor: Visitor, records: Records
+) -> None:
+    before = records.dump()
+    answer = await visitor.press(await visitor.open(), "accept", agree=("aozora", "hoshi"))
+    assert answer.status == 422
+    assert records.dump() == before
+
+
+async def test_a_form_without_a_pressed_button_asks_for_one(visitor: Visitor, records: Records) -> None:
+    before = records.dump()
+    answer = await visitor.press(await visitor.open(), "", agree=("aozora",))
+    assert answer.status == 422
+    assert "ご回答を選んでから" in answer.text
+    assert records.dump() == before
+
+
 async def test_two_seconds_are_enough(visitor: Visitor) -> None:
     assert (await visitor.press(await visitor.open(), "decline", after=2)).status == 303
 
