@@ -37,6 +37,7 @@ class PassReason(StrEnum):
     NO_PARTNER = "no-partner", "There is no partner yet to whom a candidate could be provided."
     NO_AUTHOR = "no-author", "It has no From address, so no signature can stand for it."
     NO_SIGNING_KEY = "no-signing-key", "There is no DKIM key for the domain of its From address."
+    CANNOT_CARRY = "cannot-carry", "Its charset or its structure cannot carry the invitation."
     CANNOT_SIGN = "cannot-sign", "Its header is too broken to be signed."
     CHECK_FAILED = "check-failed", "The rewritten copy did not pass the check; please report this."
 
@@ -191,11 +192,16 @@ class Scribe:
         if not keys:
             raise Unwritable(PassReason.NO_SIGNING_KEY)
         invitation = self._invitation(plan, partners)
-        rewritten = footer.rewrite(content, reading, invitation)
+        try:
+            rewritten = footer.rewrite(content, reading, invitation)
+        except footer.CannotRewrite as failed:
+            raise Unwritable(PassReason.CANNOT_CARRY) from failed
         try:
             check.check(content, rewritten, reading, invitation)
         except check.CheckFailed as failed:
             raise Unwritable(PassReason.CHECK_FAILED) from failed
+        if trace.fault(rewritten):
+            raise Unwritable(PassReason.CHECK_FAILED)
         unsigned = trace.without_own_signatures(rewritten, domain)
         stamped = trace.stamp_field(self.stamp_key, envelope.trace_id, unsigned) + unsigned
         try:

@@ -29,7 +29,7 @@ class Footer:
     text: str = field(repr=False)
     """Lines in any line-end style; the leaf's own is used."""
     html: str = field(repr=False)
-    """ASCII with numeric character references, a fragment without script."""
+    """ASCII with numeric character references, a fragment without script; line ends as in the text."""
 
 
 def rewrite(raw: bytes, reading: Reading, footer: Footer | None) -> bytes:
@@ -52,7 +52,7 @@ def edits(target: Target, footer: Footer | None) -> list[Edit]:
     found: list[Edit] = []
     for number, spot in enumerate(target.found):
         wanted = footer if number == 0 else None
-        found += _html_edits(spot, wanted) if target.leaf.html else [_text_edit(target, spot, wanted)]
+        found += _html_edits(target, spot, wanted) if target.leaf.html else [_text_edit(target, spot, wanted)]
     return found
 
 
@@ -69,9 +69,9 @@ def encodable(footer: Footer, charset: str) -> list[str]:
     ]
 
 
-def _html_edits(spot: Found, footer: Footer | None) -> list[Edit]:
+def _html_edits(target: Target, spot: Found, footer: Footer | None) -> list[Edit]:
     first, *others = spot.pieces
-    new = footer.html if footer is not None else ""
+    new = _markup(target, footer) if footer is not None else ""
     return [(*first, new), *((start, end, "") for start, end in others)]
 
 
@@ -111,10 +111,15 @@ def _lines(target: Target, footer: Footer) -> str:
     return text.replace("\n", target.leaf.newline)
 
 
+def _markup(target: Target, footer: Footer) -> str:
+    """Return the invitation's HTML in the leaf's line ends."""
+    return _LINE_ENDS.sub(target.leaf.newline, footer.html)
+
+
 def _insertion(target: Target, footer: Footer) -> Edit:
     at = _place(target)
     if target.leaf.html:
-        return at, at, footer.html
+        return at, at, _markup(target, footer)
     source, newline = target.leaf.text, target.leaf.newline
     before = "" if at == 0 else newline if source[at - 1] == "\n" else newline * 2
     behind = newline if at == len(source) else newline * 2
