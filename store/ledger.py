@@ -63,7 +63,7 @@ def open_message(tx: Transaction, arrival: Arrival, *, now: datetime) -> LedgerE
     assert message is not None  # noqa: S101  # Just inserted, or it was there.
     attempts = message.attempts + 1
     tx.change(tables.Message.update(attempts=attempts, last_seen=now).where(tables.Message.id == message.id))
-    people = _find_people(tx, arrival.copies, now=now)
+    people = _find_people(tx, message.id, arrival.copies, now=now)
     deliveries = tuple(_delivery_for(tx, message.id, copy, people, now=now) for copy in arrival.copies)
     return LedgerEntry(message.id, message.trace_id, attempts, deliveries)
 
@@ -128,10 +128,18 @@ def settle(tx: Transaction, settlements: Sequence[Settlement], *, claimed_by: st
 
 
 def _find_people(
-    tx: Transaction, copies: Iterable[PlannedCopy], *, now: datetime
+    tx: Transaction, message_id: int, copies: Iterable[PlannedCopy], *, now: datetime
 ) -> dict[tuple[bytes, ...], int]:
-    """Return the person behind each candidate's copy, taken in one order by every node: no deadlocks."""
-    candidates = sorted((c for c in copies if c.kind is CopyKind.CANDIDATE), key=lambda c: c.recipients)
+    """Return the person behind each candidate's copy that is new to this message.
+
+    Every node takes them in one order, so that two messages to the same people do not block each other.
+    """
+    new = [
+        copy
+        for copy in copies
+        if copy.kind is CopyKind.CANDIDATE
+        and _find_delivery(tx, message_id, copy.kind, copy.recipients) is None
+    ]
     return {
         copy.recipients: find_or_add_person(
             tx,
@@ -139,7 +147,7 @@ def _find_people(
             copy.details.name if copy.details else None,
             now=now,
         )
-        for copy in candidates
+        for copy in sorted(new, key=lambda copy: copy.recipients)
     }
 
 

