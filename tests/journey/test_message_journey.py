@@ -172,6 +172,17 @@ async def test_a_copy_carries_our_received_field_the_stamp_and_the_signature(
     assert "taro" not in copy["Received"]
 
 
+async def test_no_copy_carries_a_bare_line_end(open_gateway: OpenGateway) -> None:
+    """The invitation's templates end their lines in LF; nothing else may show that."""
+    gateway = await open_gateway()
+    for subtype in (b"plain", b"html"):
+        mail = MARKED.replace(b"text/plain", b"text/" + subtype).replace(b"<1@", b"<" + subtype + b"@")
+        assert (await gateway.send(mail, "taro@example.jp"))[:3] == b"250"
+    assert len(links(gateway)) == 2
+    for message in gateway.hop.messages:
+        assert re.search(rb"(?<!\r)\n|\r(?!\n)|\x00", message.content) is None
+
+
 async def test_only_colleagues_get_a_copy_without_marker_and_nobody_is_captured(
     open_gateway: OpenGateway,
 ) -> None:

@@ -1,0 +1,196 @@
+"""The operator's commands, in process; what needs a running gateway is in the end-to-end tests."""
+
+import json
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli import main
+
+ADD = (
+    *("partner", "add", "demo-agency", "--name", "サンプル人材紹介株式会社"),
+    *("--address", "東京都渋谷区サンプル坂4-5-6", "--representative", "見本 花子"),
+    *("--licence", "13-ユ-000000", "--licence-expires", "2030-03-31"),
+    *("--endpoint", "https://agency.example.org/submissions"),
+)
+
+
+def run(*arguments: str, given: str | None = None) -> Result:
+    return CliRunner().invoke(main, list(arguments), input=given)
+
+
+@pytest.fixture
+def founded(tmp_path: Path) -> Path:
+    """The settings file of a new installation."""
+    result = init(tmp_path)
+    assert result.exit_code == 0, result.output
+    return tmp_path / "goen.toml"
+
+
+def init(
+    folder: Path, *, public_url: str = "https://goen.example.com", domain: str = "example.com"
+) -> Result:
+    return run(
+        "init",
+        str(folder),
+        *("--next-hop", "mail.example.com"),
+        *("--public-url", public_url),
+        *("--domain", domain),
+    )
+
+
+def on(settings: Path, *arguments: str) -> Result:
+    return run("--settings", str(settings), *arguments)
+
+
+# goen init
+
+
+def test_init_writes_settings_and_keys_that_only_the_owner_reads_and_prints_the_dns_records(
+    tmp_path: Path,
+) -> None:
+    result = init(tmp_path / "new")
+    assert result.exit_code == 0, result.output
+    files = {str(p.relative_to(tmp_path / "new")) for p in (tmp_path / "new").rglob("*") if p.is_file()}
+    assert files == {"goen.toml", "var/goen.key", "dkim/goen-rsa.key", "dkim/goen-ed25519.key"}
+    for file in files:
+        assert stat.S_IMODE((tmp_path / "new" / file).stat().st_mode) == 0o600
+    records = dict(re.findall(r"^  (\S+)\. IN TXT (.*)$", result.output, re.MULTILINE))
+    assert set(records) == {"goen-rsa._domainkey.example.com", "goen-ed25519._domainkey.example.com"}
+    strings = [re.findall(r'"([^"]*)"', value) for value in records.values()]
+    assert all(len(one) <= 255 for value in strings for one in value)
+    assert all("".join(value).startswith("v=DKIM1; k=") for value in strings)
+
+
+def test_init_overwrites_nothing(founded: Path) -> None:
+    before = {path: path.read_bytes() for path in founded.parent.rglob("*") if path.is_file()}
+    result = init(founded.parent)
+    assert result.exit_code == 1
+    assert "is there already" in result.output
+    founded.unlink()
+    assert init(founded.parent).exit_code == 1
+    assert {path: path.read_bytes() for path in founded.parent.rglob("*") if path.is_file()} == {
+        path: content for path, content in before.items() if path != founded
+    }
+
+
+def test_init_leaves_nothing_behind_when_an_answer_cannot_be_used(tmp_path: Path) -> None:
+    result = init(tmp_path / "new", public_url="http://goen.example.com", domain="not a domain")
+    assert result.exit_code == 78
+    assert "web.public_url" in result.output
+    assert [path for path in (tmp_path / "new").rglob("*") if path.is_file()] == []
+    assert init(tmp_path / "new").exit_code == 0
+
+
+# goen check-config
+
+
+def test_check_config_says_that_the_settings_are_good_and_what_is_still_missing(founded: Path) -> None:
+    result = on(founded, "check-config")
+    assert result.exit_code == 0
+    assert "The settings are good" in result.stdout
+    assert result.stderr.count("organisation.") == 4
+
+
+def test_three_mistakes_are_three_messages_each_with_path_and_nearest_name(founded: Path) -> None:
+    text = founded.read_text()
+    text = text.replace('next_hop = "mail.example.com"', 'nexthop = "mail.example.com"')
+    text = text.replace('public_url = "https://goen.example.com"', 'public_url = "goen.example.com"')
+    text = text.replace("[consent]", "[consent]\ncooling_off_hours = -1")
+    founded.write_text(text)
+    result = on(founded, "check-config")
+    assert result.exit_code == 78
+    assert "relay.nexthop" in result.output
+    assert "did you mean relay.next_hop?" in result.output
+    assert "web.public_url" in result.output
+    assert "consent.cooling_off_hours" in result.output
+    assert "4 mistakes" in result.output, "the required relay.next_hop is missing as well"
+
+
+def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    result = on(tmp_path / "nowhere.toml", "check-config")
+    assert result.exit_code == 78
+    assert "nowhere.toml" in result.output
+
+
+# Listings
+
+
+def rows(settings: Path, *arguments: str) -> list[dict[str, Any]]:
+    result = on(settings, *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    found: list[dict[str, Any]] = json.loads(result.stdout)
+    return found
+
+
+def test_a_partner_is_added_listed_and_counted_for(founded: Path) -> None:
+    result = on(founded, *ADD)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^whsec_[A-Za-z0-9+/]{43}=$", result.stdout, re.MULTILINE)
+    (partner,) = rows(founded, "partner", "list")
+    assert partner["licence_expires"] == "2030-03-31T15:00:00+00:00", "the end of the day in Japan"
+    assert "whsec_" not in json.dumps(partner)
+    (slots,) = rows(founded, "slots")
+    assert (slots["towards_next"], slots["available"]) == ("0/10", 0)
+    assert rows(founded, "slots", "explain") == []
+    assert rows(founded, "queue", "list") == []
+
+
+def test_a_partner_keeps_a_secret_from_a_file(founded: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("whsec_" + "A" * 43 + "=\n")
+    result = on(founded, *ADD, "--secret-file", str(tmp_path / "secret"))
+    assert result.exit_code == 0, result.output
+    assert "whsec_" not in result.output
+
+
+def test_a_partner_that_cannot_be_is_refused_with_the_field(founded: Path) -> None:
+    result = on(founded, *ADD, "--country", "Japan")
+    assert result.exit_code == 1
+    assert "country" in result.output
+    assert rows(founded, "partner", "list") == []
+
+
+def test_in_a_pipe_a_listing_is_tab_separated(founded: Path) -> None:
+    on(founded, *ADD)
+    result = on(founded, "slots", "list")
+    assert result.stdout == "demo-agency\tサンプル人材紹介株式会社\t0\t0\t0/10\t0\tacknowledged persons\n"
+
+
+def test_migrate_says_what_it_did(founded: Path) -> None:
+    first = on(founded, "migrate")
+    assert first.exit_code == 0
+    assert first.stdout.startswith("applied 0001")
+    assert on(founded, "migrate").stdout == "The database is up to date.\n"
+
+
+def test_a_database_out_of_reach_is_one_sentence(founded: Path) -> None:
+    text = founded.read_text().replace(
+        "[store]", '[store]\nurl = "postgresql://goen@127.0.0.1:9/goen?connect_timeout=2"'
+    )
+    founded.write_text(text)
+    result = on(founded, "slots")
+    assert result.exit_code == 1
+    assert result.output.startswith("The database cannot be used now: ")
+    assert "Traceback" not in result.output
+
+
+def test_a_master_key_that_others_can_read_is_refused(founded: Path) -> None:
+    (founded.parent / "var" / "goen.key").chmod(0o644)
+    result = on(founded, "slots")
+    assert result.exit_code == 78
+    assert "chmod 600" in result.output
+
+
+def test_health_says_what_does_not_answer(founded: Path) -> None:
+    result = on(founded, "health")
+    assert result.exit_code == 1
+    assert re.search(r"The pages at 127\.0\.0\.1:8025 do not answer", result.output)
+    assert re.search(r"The SMTP door at 127\.0\.0\.1:2525 does not answer", result.output)
+
+
+def test_an_unknown_command_is_wrong_usage() -> None:
+    assert run("slot").exit_code == 2
