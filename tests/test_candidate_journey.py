@@ -40,10 +40,8 @@ from store.records import (
 )
 from tests.peers.asgi import serving
 from tests.peers.ports import free_port
+from tests.peers.postgres import PostgresServer
 from tests.peers.scripted_partner import answer, scripted_partner
-from tests.store.conftest import postgres_server, postgres_url, sqlite_url
-
-__all__ = ["postgres_server", "postgres_url", "sqlite_url"]  # Fixtures are found by name.
 
 SECRET = encode_secret(bytes(range(32)))
 COOLING_OFF = timedelta(hours=24)
@@ -355,6 +353,17 @@ async def test_one_bad_partner_does_not_hold_up_the_others_in_a_batch(
     assert [state for state, _, _ in await office.queue()] == [QueueState.READY] * 3
 
 
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/nodes.db"
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    with PostgresServer() as server:
+        yield server.url
+
+
 @pytest.fixture(params=["sqlite_url", "postgres_url"])
 def nodes(request: pytest.FixtureRequest, office: Office) -> Iterator[list[Office]]:
     """Two nodes on one database, once of each kind."""
@@ -448,6 +457,9 @@ async def test_a_token_that_is_not_ours_leads_nowhere(office: Office) -> None:
     journey = office.journey()
     for token in ("", "x", "a" * 40, "ü" * 40, office.keyring.link_token(bytes(10))):
         assert await journey.invitation(token) is None
+        if office.keyring.link_id(token) is None:
+            with pytest.raises(UnknownRecord):
+                journey.nonce(token)
         with pytest.raises(UnknownRecord):
             await office.consent(token)
 

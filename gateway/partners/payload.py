@@ -39,23 +39,19 @@ class Payload:
     key: str
     """The submission key, the same for each try."""
     values: tuple[tuple[str, str], ...] = field(repr=False)
-    """Dotted path and text, in the order of the table; `("candidate.email", …)`."""
+    """Path with at most one dot, and text, in the order of the table; `("candidate.email", …)`."""
     data_items: tuple[str, ...]
     """The paths among `values` that are data of the candidate, for the provision record."""
 
     def to_json(self) -> bytes:
         """Return the payload as canonical JSON: UTF-8, keys sorted, no spaces (RFC 8785 for strings)."""
-        root: dict[str, object] = {}
+        alone: dict[str, str] = {}
+        groups: dict[str, dict[str, str]] = {}
         for path, text in self.values:
-            *folders, name = path.split(".")
-            place = root
-            for folder in folders:
-                inner = place.setdefault(folder, {})
-                if not isinstance(inner, dict):
-                    raise TypeError(f"{path} runs through a value")
-                place = inner
-            place[name] = text
-        return json.dumps(root, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode("utf-8")
+            group, _, name = path.rpartition(".")
+            (groups.setdefault(group, {}) if group else alone)[name] = text
+        tree = {**alone, **groups}
+        return json.dumps(tree, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode("utf-8")
 
 
 @dataclass(frozen=True, slots=True)

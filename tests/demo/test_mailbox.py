@@ -133,12 +133,13 @@ async def test_pipelined_commands_are_answered_in_order(running: Running) -> Non
         (b"MAIL\r\n", b"501"),
         (b"MAIL FROM:<a@example.com> RET=HDRS\r\n", b"555"),
         (b"MAIL FROM:<a@example.com> SIZE=99999999999\r\n", b"552"),
+        (b"HELO client.test\r\n", b"250"),
         (b"BDAT 5 LAST\r\n", b"502"),
         (b"\r\n", b"502"),
         (b"\xff\xfe\r\n", b"502"),
     ],
 )
-async def test_what_does_not_fit_is_refused_and_the_session_goes_on(
+async def test_each_command_gets_its_code_and_the_session_goes_on(
     running: Running, said: bytes, code: bytes
 ) -> None:
     async with client(running.port) as c:
@@ -198,6 +199,7 @@ async def test_stopping_cuts_open_sessions(tmp_path: Path) -> None:
     mailbox = Mailbox(tmp_path, clock=lambda: NOW)
     port = await mailbox.start()
     async with client(port) as c:
+        await mailbox.stop()
         await mailbox.stop()
         assert await c.reader.read() == b""
     with pytest.raises(ConnectionError):

@@ -104,6 +104,21 @@ async def test_a_mail_without_a_known_original_shows_its_source(
     assert "not known" in page
 
 
+async def test_the_links_of_a_mail_without_text_are_listed(
+    running: Running, client: httpx2.AsyncClient
+) -> None:
+    put(running, b'Content-Type: text/html\r\n\r\n<a href="https://example.com/?a=1&amp;b=2">x</a>')
+    page = (await client.get(f"{running.base}/mailbox/1")).text
+    assert '<li><a href="https://example.com/?a=1&amp;b=2"' in page
+
+
+async def test_a_mail_of_attachments_only_says_so(running: Running, client: httpx2.AsyncClient) -> None:
+    put(running, b"Content-Type: application/pdf\r\n\r\nx")
+    page = (await client.get(f"{running.base}/mailbox/1")).text
+    assert "There is no text in this mail" in page
+    assert "application/pdf" in page
+
+
 @pytest.mark.parametrize(
     "path", ["/mailbox/9", "/mailbox/1/original", "/mailbox/1/html", "/mailbox/0/source"]
 )

@@ -242,6 +242,20 @@ async def test_a_certificate_of_nobodys_is_not_trusted(
     assert "the certificate is not trusted" in outcome.reason
 
 
+async def test_a_port_without_tls_is_named_with_the_reason(
+    way_out: SignedHttps, partner: Partner, payload: Payload, now: datetime
+) -> None:
+    async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example.com ESMTP\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        outcome = await way_out.send(at(partner, f"https://127.0.0.1:{port}/"), payload, at=now)
+    assert outcome == TryLater(f"partner demo-agency: TLS failed at 127.0.0.1:{port}")
+
+
 async def test_a_submission_goes_over_tls_when_the_certificate_is_trusted(
     partner: Partner, payload: Payload, now: datetime, tmp_path: Path
 ) -> None:
