@@ -74,7 +74,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 @click.option("--public-url", prompt="Public address of the candidates' pages", help="https://…")
 @click.option("--domain", prompt="Your company's mail domain", help="The domain of your From addresses.")
 def init(directory: Path, next_hop: str, public_url: str, domain: str) -> None:
-    """Write a commented settings file, the keys, and print the DNS records to publish."""
+    """Write settings and keys; print the DNS records."""
     from gateway.founding import found
 
     for line in found(directory, next_hop=next_hop, public_url=public_url, domain=domain):
@@ -97,7 +97,10 @@ def check_config(ctx: click.Context) -> None:
 @click.option("--worker", is_flag=True, help="Only the outbox worker.")
 @click.pass_context
 def serve(ctx: click.Context, *, smtp: bool, web: bool, worker: bool) -> None:
-    """Run the gateway: by default the SMTP door, the pages and the worker in one process."""
+    """Run the gateway.
+
+    By default the SMTP door, the pages and the worker run in one process.
+    """
     from gateway.serving import Parts, serve_until_stopped
 
     everything = not (smtp or web or worker)
@@ -129,7 +132,9 @@ def demo(
     web_port: int,
     data: Path,
 ) -> None:
-    """Everything on localhost: gateway, pages, a mailbox as next hop, a demo partner.
+    """Run everything on localhost, with a sample mail.
+
+    The gateway, its pages, a mailbox as next hop and a demo partner.
 
     With --once and MAIL, the same loop for any raw mail, on free ports and with data of its own.
     """
@@ -147,7 +152,7 @@ def demo(
 @main.command()
 @click.pass_context
 def health(ctx: click.Context) -> None:
-    """Ask the running gateway whether it is well; for container checks."""
+    """Ask the running gateway whether it is well."""
     from gateway.health import ask
 
     complaints = ask(_settings(ctx))
@@ -159,7 +164,10 @@ def health(ctx: click.Context) -> None:
 @main.command()
 @click.pass_context
 def migrate(ctx: click.Context) -> None:
-    """Bring the database to the form that this version needs; `goen serve` does it by itself."""
+    """Bring the database up to date.
+
+    `goen serve` does it by itself when it starts.
+    """
     from gateway.opening import open_store_of
 
     with open_store_of(_settings(ctx)) as store:
@@ -171,7 +179,7 @@ def migrate(ctx: click.Context) -> None:
 @json_option
 @click.pass_context
 def slots(ctx: click.Context, *, as_json: bool) -> None:
-    """The free introduction slots: how many there are, and why."""
+    """Free introduction slots: how many, and why."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(slots_list, as_json=as_json)
 

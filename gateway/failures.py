@@ -18,12 +18,22 @@ def explain(error: Exception) -> tuple[int, str] | None:
         return WRONG_SETTINGS, "\n".join((head, *(f"  {fault}" for fault in error.faults)))
     for module, name, code, words in _KNOWN:
         if any(c.__module__ == module and c.__name__ == name for c in type(error).__mro__):
-            return code, words.format(error=error)
+            return code, words.format(error=error, cause=_first_line(_innermost(error)))
     return None
 
 
+def _innermost(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__).strip()
+
+
 _KNOWN = (
-    ("store.errors", "StoreUnavailable", FAILED, "The database cannot be used now: {error}"),
+    ("store.errors", "StoreUnavailable", FAILED, "The database cannot be used now: {cause}"),
     ("store.errors", "StoreError", FAILED, "{error}"),
     ("gateway.ports", "PortInUse", FAILED, "{error}"),
     ("gateway.ports", "CannotListen", FAILED, "{error}"),
