@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gateway.settings.sections import DkimKey
-from gateway.settings.sources import is_list, known_names, sections
+from gateway.settings.sources import known_names, sections
 from gateway.settings.values import Endpoint
 
 TomlValue = str | int | Sequence[str] | Sequence[Mapping[str, str]]
@@ -56,14 +56,14 @@ def _section(section: str, model: type[BaseModel], answers: Mapping[str, TomlVal
         elif name in answers:
             lines.append(f"{key} = {_toml(answers[name])}")
         else:
-            lines.append(f"#{key} = {_toml(_shown(spec, takes_list=is_list(name)))}")
+            lines.append(f"#{key} = {_toml(_shown(spec))}")
     return "\n".join(lines) + "\n"
 
 
 def _tables(name: str, model: type[BaseModel], answer: TomlValue) -> list[str]:
     """Return one `[[table]]` for each answer, or an example of one; the first explains its fields."""
     texts = _docstrings(model)
-    example = {key: str(_shown(spec, takes_list=False)) for key, spec in model.model_fields.items()}
+    example = {key: str(_shown(spec)) for key, spec in model.model_fields.items()}
     entries = () if isinstance(answer, str | int) else [e for e in answer if isinstance(e, Mapping)]
     mark = "" if entries else "#"
     lines: list[str] = []
@@ -75,10 +75,10 @@ def _tables(name: str, model: type[BaseModel], answer: TomlValue) -> list[str]:
     return lines
 
 
-def _shown(spec: FieldInfo, *, takes_list: bool) -> TomlValue:
+def _shown(spec: FieldInfo) -> TomlValue:
     """Return the default, or an example where the default is nothing to look at."""
     if spec.is_required() or spec.default in (None, ()):
-        example: TomlValue = (spec.examples or [[] if takes_list else ""])[0]
+        example: TomlValue = (spec.examples or [""])[0]
         return example
     return str(spec.default) if isinstance(spec.default, Endpoint | Path) else spec.default
 

@@ -84,6 +84,7 @@ def test_answers_stand_in_a_new_settings_file_as_they_were_given(tmp_path: Path)
         "dkim.keys": keys,
     }
     text = settings_file(answers)
+    assert "株式会社見本" in text
     assert tomllib.loads(text)["dkim"]["keys"] == keys
     settings = load(write(tmp_path, text), {})
     assert settings.organisation.legal_name == answers["organisation.legal_name"]
