@@ -72,7 +72,8 @@ class Mailbox:
 
     def numbers(self) -> tuple[int, ...]:
         """Return the numbers of all mails, oldest first."""
-        return tuple(sorted(int(path.stem) for path in self._folder.glob("*.eml")))
+        names = (path.stem for path in self._folder.glob("*.eml"))
+        return tuple(sorted(int(name) for name in names if name.isdecimal()))
 
     def letters(self) -> tuple[Letter, ...]:
         """Return all mails, oldest first."""

@@ -219,6 +219,12 @@ async def test_an_address_that_is_no_utf_8_is_kept(running: Running) -> None:
     assert running.mailbox.letter(1).mail_from.encode("utf-8", "surrogateescape") == b"\xff@example.com"
 
 
+def test_a_file_that_is_no_mail_of_ours_is_left_alone(mailbox: Mailbox, tmp_path: Path) -> None:
+    (tmp_path / "mailbox" / "notes.eml").write_bytes(MAIL)
+    assert mailbox.numbers() == ()
+    assert mailbox.keep(b"a@example.com", (b"b@example.jp",), MAIL) == 1
+
+
 def test_the_original_is_found_by_message_id(mailbox: Mailbox) -> None:
     original = b"Message-ID: <1@example.com>\r\nSubject: x\r\n\r\nmarker\r\n"
     mailbox.keep_original(original)
