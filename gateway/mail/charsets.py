@@ -49,6 +49,8 @@ _PYTHON_CODECS = {
     "euc-kr": "cp949",
     "koi8-r": "koi8-r",
 }
+# Python's codec gives these for octets that Shift_JIS does not have.
+_NO_SHIFT_JIS = re.compile("[\x80\uf8f0-\uf8f3]")
 _BY_HAND = {"iso-2022-jp": japanese.decode_iso_2022_jp, "euc-jp": japanese.decode_euc_jp}
 
 
@@ -97,6 +99,8 @@ def decode(data: bytes, charset: str) -> Decoded:
             # ISO-8859-1 has C1 controls where Windows-1252 has holes.
             return Decoded(data.decode("latin-1"), data, charset, (Run(0, 0, 1),))
         raise Undecodable from None
+    if charset == "cp932" and _NO_SHIFT_JIS.search(text) is not None:
+        raise Undecodable
     if charset != "utf-8" and len(text.encode(_PYTHON_CODECS[charset])) != len(data):
         raise Undecodable
     return Decoded(text, data, charset, ())
@@ -106,11 +110,16 @@ def encode(text: str, charset: str) -> bytes:
     """Encode text of ours; raises UnicodeEncodeError for what some reader of that charset may not show."""
     if charset == "iso-2022-jp":
         return japanese.encode_iso_2022_jp(text)
+    codec = "euc_jp" if charset == "euc-jp" else _PYTHON_CODECS[charset]
+    encoded = text.encode(codec)
     if charset in ("cp932", "euc-jp"):
         for char in text:
-            if not char.isascii():
-                japanese.jis_x_0208(char)
-    return text.encode("euc_jp" if charset == "euc-jp" else _PYTHON_CODECS[charset])
+            # Python's cp932 writes a wave dash as what it reads as a full-width tilde.
+            if not char.isascii() and (
+                not japanese.jis_x_0208(char) or char.encode(codec).decode(codec) != char
+            ):
+                raise UnicodeEncodeError(codec, char, 0, 1, "not the same character to every reader")
+    return encoded
 
 
 def offending(text: str, charset: str) -> list[str]:

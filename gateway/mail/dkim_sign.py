@@ -115,6 +115,9 @@ class _Signature:
 def _oversigned(headers: Any) -> list[bytes]:
     """Return the names to sign: each as often as it stands there, and once more."""
     present = [name.lower() for name, _ in headers]
+    if b"from" not in present:
+        # RFC 6376, section 5.4: what has no author cannot be vouched for.
+        raise ValueError("no From field")
     names = [name.encode("ascii") for name in SIGNED_FIELDS]
     return [name for name in names for _ in range(present.count(name) + 1)]
 

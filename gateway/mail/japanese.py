@@ -118,6 +118,9 @@ def edit_iso_2022_jp(
         last, after = last_at + runs[last_number].width, runs[last_number].state
     if (behind := _NEXT_ESCAPES.match(data, last)) is not None:
         last, after = behind.end(), _state(behind[0][behind[0].rindex(b"\x1b") :])
+    if number and start == runs[number].at and _halved(runs[number - 1]):
+        # Half a pair stands before the edit and would take our first octet as its other half.
+        return first, last, ASCII + encode_iso_2022_jp(new, ASCII, after)
     return first, last, encode_iso_2022_jp(new, before, after)
 
 
@@ -141,6 +144,10 @@ def jis_x_0208(char: str) -> bytes:
     if not code.startswith(_KANJI):
         raise UnicodeEncodeError("iso2022_jp", char, 0, 1, "not in JIS X 0208")
     return code[3:5]
+
+
+def _halved(run: Run) -> bool:
+    return run.width == 1 and run.state not in (ASCII, _ROMAN, _KATAKANA)
 
 
 def _state(escape: bytes) -> bytes:

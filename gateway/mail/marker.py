@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 from gateway.mail import markup
 
@@ -20,24 +21,31 @@ HEADER = "x-relay-rejection"
 
 _MARKER = re.compile(
     r"""
-    \[ \s* \[ \s* (?P<relay>relay) \s* : \s* (?P<rejection>rejection) (?![A-Za-z0-9_-])
+    \[ \s{0,99}+ \[ \s{0,99}+ relay \s{0,99}+ : \s{0,99}+ rejection (?![A-Za-z0-9_-])
     (?P<attributes> (?> "[^"]{0,300}" | [^"\[\]] ){0,1000}+ )
-    \] \s* \]
+    \] \s{0,99}+ \]
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _ATTRIBUTE = re.compile(
     r"""([A-Za-z][A-Za-z0-9_-]*)\s*=\s*(?:"([^"]*)"|'([^']*)'(?=[\s\]]|$)|([^\s"]+))|(\S+)"""
 )
-_ALMOST = re.compile(r"\[\s*\[?\s*([A-Za-z]{4,7})\s*[:;.,]?\s*([A-Za-z]{5,12})")
+_SEMICOLON = re.compile(r""";(?=[^"]*(?:"[^"]*"[^"]*)*\Z)""")
+"""Between the words of a header field, as tools are used to; inside quotes it belongs to the value."""
+_ALMOST = re.compile(r"\[\s{0,99}+\[?\s{0,99}+([A-Za-z]{4,7})\s{0,9}+[:;.,]?\s{0,9}+([A-Za-z]{5,12})")
 _CLOSE_ENOUGH = 0.7
 """Share of letters in common that makes a misspelling; `rejction` has 0.94, `relation` 0.59."""
 _WHITE = re.compile(r"\s+")
 
 _NO_LETTERS = bytes(set(range(256)) - set(range(0x41, 0x5B)) - set(range(0x61, 0x7B)))
-_WORDS = re.compile(rb"relay.{0,200}?rej", re.DOTALL)
 _MISSPELT = re.compile(rb"r[a-z]{3,5}[a-z]{0,12}?rejection")
 _MISSPELT_REACH = 40
+_BRACKETS_REACH = 101
+"""Characters within which a marker's two brackets stand."""
+_WORDS_APART = 200
+"""Letters that may stand between the two words: of an escape sequence, an entity, or a tag."""
+_LEAST_BASE64_PART = 40
+"""Octets that a delimiter and a header which declares base64 have at the least."""
 _TWO_BYTE_RUN = re.compile(rb"\x1b\$\(?[@BD][^\x1b]*")
 _END_OF_HEADER = re.compile(rb"\n\r?\n")
 _HEADER_REACH = 1 << 16
@@ -118,14 +126,14 @@ def find(text: str, *, html: bool, flowed: bool = False, delsp: bool = False) ->
         marker = parse_attributes(plain.folded[at:end], plain.text[at:end])
         found.append(Found(marker, plain.pieces(*match.span())))
         spans.append(match.span())
-    almost = tuple(
+    # The second bracket of a whole marker begins no broken one.
+    whole = {place for start, end in spans for place in range(start, min(start + _BRACKETS_REACH, end))}
+    almost = dict.fromkeys(
         f"[[{match[1]}:{match[2]}"
         for match in _ALMOST.finditer(plain.folded)
-        if _like(match[1], "relay")
-        and _like(match[2], "rejection")
-        and not any(start <= match.start() < end for start, end in spans)
+        if match.start() not in whole and _like(match[1], "relay") and _like(match[2], "rejection")
     )
-    return Findings(tuple(found), almost, plain.quotes, plain.body_end)
+    return Findings(tuple(found), tuple(almost), plain.quotes, plain.body_end)
 
 
 def parse_attributes(folded: str, text: str) -> Marker:
@@ -146,10 +154,11 @@ def parse_attributes(folded: str, text: str) -> Marker:
 
 def read_header(value: str) -> Marker:
     """Read the marker's attributes from the value of an X-Relay-Rejection field."""
-    plain = markup.read_text(value)
+    plain = markup.read_text(_SEMICOLON.sub(" ", value))
     return parse_attributes(plain.folded, plain.text)
 
 
+@lru_cache(maxsize=256)
 def _like(word: str, meant: str) -> bool:
     return SequenceMatcher(None, word.lower(), meant).ratio() >= _CLOSE_ENOUGH
 
@@ -164,26 +173,28 @@ def might_be_marked(raw: bytes) -> bool:
     header = raw[: end.start() if end is not None else len(raw)].lower()
     if header.startswith(b"x-relay-rejection") or b"\nx-relay-rejection" in header:
         return True
-    return any(_words_in(section) for section in _sections(raw))
+    return any(_words_in(stretch, encoded=encoded) for stretch, encoded in _stretches(raw))
 
 
-def _sections(raw: bytes) -> Iterator[bytes]:
-    """Yield the stretches between lines that begin with two dashes, without those that cannot hold text.
+def _stretches(raw: bytes) -> Iterator[tuple[bytes, bool]]:
+    """Yield all that may hold text, and whether it may still be quoted-printable; base64 is decoded.
 
-    Each delimiter is such a line and no base64 line is one, so a base64 body stands in one with its header.
+    Each delimiter is a line that begins with two dashes, and no base64 line is one: a base64 body ends there.
     """
-    start = 0
-    while start < len(raw):
-        next_line = raw.find(b"\n--", start + 1)
+    start = at = 0
+    while at < len(raw):
+        next_line = raw.find(b"\n--", at + 1)
         stop = len(raw) if next_line < 0 else next_line
-        end = _END_OF_HEADER.search(raw, start, min(stop, start + _HEADER_REACH))
-        header = raw[start : end.start()].lower() if end is not None else b""
-        if end is None or b"base64" not in header:
-            yield raw[start:stop]
-        elif b"text/" in header or _BINARY.search(header) is None:
-            yield raw[start : end.start()]
-            yield _lenient_base64(raw[end.end() : stop])
-        start = stop
+        if stop - at >= _LEAST_BASE64_PART:
+            end = _END_OF_HEADER.search(raw, at, min(stop, at + _HEADER_REACH))
+            header = raw[at : end.start()].lower() if end is not None else b""
+            if end is not None and b"base64" in header:
+                yield raw[start : end.start()], True
+                if b"text/" in header or _BINARY.search(header) is None:
+                    yield _lenient_base64(raw[end.end() : stop]), False
+                start = stop
+        at = stop
+    yield raw[start:], True
 
 
 def _lenient_base64(body: bytes) -> bytes:
@@ -193,29 +204,41 @@ def _lenient_base64(body: bytes) -> bytes:
         return body
 
 
-def _words_in(section: bytes) -> bool:
-    if _sieve(section):
+def _words_in(stretch: bytes, *, encoded: bool) -> bool:
+    if _sieve(stretch):
         return True
-    if b"=" in section:
-        section = binascii.a2b_qp(section)
-        if _sieve(section):
+    if encoded and b"=" in stretch:
+        stretch = binascii.a2b_qp(stretch)
+        if _sieve(stretch):
             return True
-    if b"<" not in section and b"&" not in section:
+    if b"<" not in stretch and b"&" not in stretch:
         return False
-    if b"\x1b$" in section:
+    if b"\x1b$" in stretch:
         # The second byte of a kanji may look like the start of a tag.
-        section = _TWO_BYTE_RUN.sub(b"", section)
-    return _sieve(markup.ENTITY.sub(b"", markup.HIDDEN_OR_TAG.sub(b"", section)))
+        stretch = _TWO_BYTE_RUN.sub(b"", stretch)
+    # A comment that one part leaves open must not hide the next part.
+    return any(
+        _sieve(markup.ENTITY.sub(b"", markup.HIDDEN_OR_TAG.sub(b"", part)))
+        for part in stretch.split(b"\n--")
+        if b"<" in part or b"&" in part
+    )
 
 
-def _sieve(section: bytes) -> bool:
+def _sieve(stretch: bytes) -> bool:
     """Look for the two words in nothing but letters."""
-    letters = section.translate(None, _NO_LETTERS).lower()
-    if b"relay" in letters and _WORDS.search(letters) is not None:
-        return True
-    at = letters.find(b"rejection")
-    while at >= 0:
-        if _MISSPELT.search(letters, max(at - _MISSPELT_REACH, 0), at + len(b"rejection")) is not None:
+    letters = stretch.translate(None, _NO_LETTERS).lower()
+    relay = letters.find(b"relay")
+    while relay >= 0:
+        after = letters.find(b"rej", relay)
+        if after < 0:
+            break
+        if after - letters.rfind(b"relay", relay, after) <= _WORDS_APART:
             return True
-        at = letters.find(b"rejection", at + 1)
+        relay = letters.find(b"relay", after)
+    rejection = letters.find(b"rejection")
+    while rejection >= 0:
+        end = rejection + len(b"rejection")
+        if _MISSPELT.search(letters, max(rejection - _MISSPELT_REACH, 0), end) is not None:
+            return True
+        rejection = letters.find(b"rejection", end)
     return False

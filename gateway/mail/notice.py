@@ -92,13 +92,13 @@ _ADDRESSEE_EN = re.compile(
     r"(?P<name>[^\W\d_][\w'’.\- ]{0,60}?)\s*[,:!、.]?\s*$"
 )
 _CLOSING = re.compile(
-    rf"(?:^|[、。，．,\s「])(?P<name>{_WORD}(?:[ \u3000]{_WORD})?)\s*{_HONORIFIC}の"
+    rf"(?:^|[、。，．,\s「])(?P<name>{_WORD}(?:[ \u3000]{_WORD})?)\s{{0,3}}{_HONORIFIC}の"
     r"[^。\n]{0,30}(?:活躍|健勝|多幸|発展|成功|祈)",
     re.MULTILINE,
 )
 _RECOMMENDED = re.compile(
     r"(?:推薦|紹介)(?:いただ|頂|くださ|下さ)[ぁ-ん]{1,5}[、\s]?"
-    rf"(?P<name>{_WORD}?(?:[ \u3000]{_WORD}?)?)\s*{_HONORIFIC}"
+    rf"(?P<name>{_WORD}?(?:[ \u3000]{_WORD}?)?)\s{{0,3}}{_HONORIFIC}"
 )
 _KANA_IN_BRACKETS = re.compile(r"\s*[（(〔\[][^）)〕\]]*[）)〕\]]\s*$")
 _TITLE = re.compile(r"(?i)^(?:mr|ms|mrs|mx|dr|prof)\.?\s+")
@@ -113,6 +113,12 @@ _NOBODY = re.compile(
 )
 _ADDRESS_LINES = 8
 """Non-blank lines in which the addressee stands; below them, an honorific belongs to a sentence."""
+_LONGEST_LINE = 100
+"""Characters of an addressee line."""
+_MAX_TEXT = 100_000
+"""Characters of a mail that are read; a rejection has some hundred."""
+_MAX_TO = 1 << 16
+"""Octets of To that mail-parser is given, which takes seconds over megabytes of header."""
 _MAX_TOKENS = 4
 """Words of a name; more is a sentence."""
 _VARIANTS = str.maketrans("髙﨑邊邉齋齊斎濵濱澤德眞廣國", "高崎辺辺斉斉斉浜浜沢徳真広国")
@@ -152,7 +158,7 @@ def read_notice(raw: bytes, reading: Reading, recipient: bytes) -> Notice:
 def _names(raw: bytes, reading: Reading, recipient: bytes, text: str) -> Iterator[Finding]:
     if reading.marker is not None and reading.marker.name:
         yield Finding(reading.marker.name, Source.MARKER)
-    if (name := _person(_display_name(raw[: reading.root.body_start], recipient))) is not None:
+    if (name := _person(_display_name(raw, reading, recipient))) is not None:
         yield Finding(name, Source.DISPLAY_NAME)
     recommended = _RECOMMENDED.search(text)
     if recommended is not None and (name := _person(recommended["name"])) is not None:
@@ -167,7 +173,7 @@ def _names(raw: bytes, reading: Reading, recipient: bytes, text: str) -> Iterato
 
 def _addressee(text: str) -> str | None:
     lines = [line for line in text.splitlines() if line.strip()][:_ADDRESS_LINES]
-    for line in lines:
+    for line in (line.strip() for line in lines if len(line) <= _LONGEST_LINE):
         for pattern in (_ADDRESSEE_JA, _ADDRESSEE_EN):
             match = pattern.match(line)
             if match is not None and (name := _person(match["name"])) is not None:
@@ -194,8 +200,9 @@ def _person(written: str | None) -> str | None:
     return name
 
 
-def _display_name(header: bytes, recipient: bytes) -> str | None:
+def _display_name(raw: bytes, reading: Reading, recipient: bytes) -> str | None:
     address = recipient.decode("utf-8", "replace").lower()
+    header = b"".join(raw[field.start : field.end] for field in reading.root.named_fields("to"))[:_MAX_TO]
     for name, found in _addressees(header):
         if found.strip().lower() == address:
             return name or None
@@ -236,7 +243,7 @@ def _text_of(reading: Reading) -> str:
     target = next((target for target in reading.targets if not target.leaf.html), reading.targets[0])
     cut = [(start, end, "") for start, end in _without_own(target)]
     text = replaced(target.leaf.text, cut)
-    return markup.read_html(text).text if target.leaf.html else text
+    return (markup.read_html(text).text if target.leaf.html else text)[:_MAX_TEXT]
 
 
 def _without_own(target: Target) -> list[tuple[int, int]]:

@@ -194,7 +194,7 @@ class _Scanner:
                 at = after
             elif self.parts >= MAX_PARTS or level + 1 >= MAX_DEPTH:
                 self.stack[level].bounded = True
-                at = after
+                break
             else:
                 at = self.open(after)
         self.close_above(0, len(self.raw))

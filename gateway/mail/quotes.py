@@ -13,6 +13,8 @@ _TO_THE_END = re.compile(
 )
 _FROM_LINE = re.compile(r"(?i)[\s*]*(?:from|差出人|送信者)\s*[:：]")
 _SENT_LINE = re.compile(r"(?i)[\s*]*(?:sent|date|送信日時|日付|日時)\s*[:：]")
+_LONGEST = 300
+"""Characters of a line that begins an answer; longer lines are prose."""
 _BLOCK_LINES = 6
 """Lines within which a From line is followed by the others of its block, as Outlook writes them."""
 _ATTRIBUTION = re.compile(
@@ -35,7 +37,7 @@ def quoted_ranges(text: str) -> list[tuple[int, int]]:
         line = text[start:end]
         if _QUOTED_LINE.match(line) is not None:
             found.append((start, end))
-        elif _begins_quote(text, lines, number):
+        elif end - start <= _LONGEST and _begins_quote(text, lines, number):
             found.append((start, len(text)))
             break
     return found
@@ -60,10 +62,11 @@ def _begins_quote(text: str, lines: list[tuple[int, int]], number: int) -> bool:
     line = text[start:end]
     if _TO_THE_END.match(line.strip()) is not None:
         return True
+    is_from, is_attribution = _FROM_LINE.match(line), _ATTRIBUTION.match(line.strip())
+    if is_from is None and is_attribution is None:
+        return False
     below = [text[slice(*span)] for span in lines[number + 1 : number + 1 + _BLOCK_LINES]]
-    if _FROM_LINE.match(line) is not None and any(_SENT_LINE.match(other) for other in below):
-        return True
-    if _ATTRIBUTION.match(line.strip()) is not None:
-        first = next((other for other in below if other.strip()), "")
-        return bool(first) and _QUOTED_LINE.match(first) is None
-    return False
+    if is_from is not None:
+        return any(_SENT_LINE.match(other) for other in below)
+    first = next((other for other in below if other.strip()), "")
+    return bool(first) and _QUOTED_LINE.match(first) is None

@@ -108,7 +108,7 @@ def splices(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splice]:
         return []
     part = leaf.part
     try:
-        changes = [leaf.decoded.byte_edit(*edit) for edit in edits]
+        changes = [leaf.decoded.byte_edit(*edit) for edit in _joined(edits)]
     except UnicodeEncodeError:
         return _moved_to_utf_8(raw, leaf, edits)
     if part.encoding not in transfer.IDENTITY:
@@ -125,6 +125,17 @@ def splices(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splice]:
 def apply(raw: bytes, changes: Sequence[Splice]) -> bytes:
     """Return the raw mail with the splices made; they come in any order and must not overlap."""
     return transfer.apply(raw, sorted(changes, key=lambda change: change[:2]))
+
+
+def _joined(edits: Sequence[Edit]) -> list[Edit]:
+    """Make one of edits that touch: between them stands no character, perhaps an escape sequence."""
+    found: list[Edit] = []
+    for start, end, new in edits:
+        if found and found[-1][1] == start:
+            found[-1] = (found[-1][0], end, found[-1][2] + new)
+        else:
+            found.append((start, end, new))
+    return found
 
 
 def _has_long_line(data: bytes) -> bool:

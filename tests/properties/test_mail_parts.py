@@ -61,7 +61,7 @@ def test_children_lie_in_their_parent_in_order(raw: bytes) -> None:
 
 
 @given(st.binary(max_size=300) | SOUP, st.booleans())
-def test_any_bytes_can_be_read(raw: bytes, null_sender: bool) -> None:
+def test_any_bytes_can_be_read(raw: bytes, null_sender: bool) -> None:  # noqa: FBT001  # hypothesis gives it
     """Invariant: reading never raises, and a marker that is found was announced by the pre-filter."""
     reading = eligible.read(raw, stamp_key=b"key", null_sender=null_sender)
     if reading.marker is not None:

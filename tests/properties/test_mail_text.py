@@ -11,7 +11,24 @@ from gateway.mail import charsets, text, transfer
 from gateway.mail.parts import scan
 from gateway.mail.text import Text
 
-WORDS = ["山田 太郎 様", "abc", " ", "=", ".", "From ", "-- ", "\r\n", "--x", "é", "…", "<b>", "\t", "営業", "ﾔﾏﾀﾞ", "①㈱髙"]
+WORDS = [
+    "山田 太郎 様",
+    "abc",
+    " ",
+    "=",
+    ".",
+    "From ",
+    "-- ",
+    "\r\n",
+    "--x",
+    "é",
+    "…",
+    "<b>",
+    "\t",
+    "営業",
+    "ﾔﾏﾀﾞ",
+    "①㈱髙",
+]
 ENCODINGS = {
     "utf-8": "utf-8",
     "iso-2022-jp": "iso2022_jp",
@@ -26,11 +43,29 @@ ENCODINGS = {
     "": "ascii",
 }
 TEXTS = st.lists(st.sampled_from(WORDS) | st.text(max_size=3), max_size=12).map("".join)
-NEW = st.lists(st.sampled_from(["次の機会", "abc def ", "\r\n", ".", "https://example.jp/c/a=b", "-", ""]), max_size=5)
+NEW = st.lists(
+    st.sampled_from(["次の機会", "abc def ", "\r\n", ".", "https://example.jp/c/a=b", "-", ""]), max_size=5
+)
 JIS_SOUP = st.lists(
     st.sampled_from(
-        [b"\x1b$B", b"\x1b(B", b"\x1b(J", b"\x1b$@", b"\x1b(I", b"\x1b$(D", b"\x1b(H", b"\r\n"]
-        + [b";3ED", b"-!", b"abc", b"[[relay", b"\xb1", b"1", b"|q", b" "]
+        [
+            b"\x1b$B",
+            b"\x1b(B",
+            b"\x1b(J",
+            b"\x1b$@",
+            b"\x1b(I",
+            b"\x1b$(D",
+            b"\x1b(H",
+            b"\r\n",
+            b";3ED",
+            b"-!",
+            b"abc",
+            b"[[relay",
+            b"\xb1",
+            b"1",
+            b"|q",
+            b" ",
+        ]
     ),
     max_size=25,
 ).map(b"".join)
@@ -47,7 +82,8 @@ def leaf_of(content: str, charset: str, encoding: str) -> bytes | None:
     elif encoding == "quoted-printable":
         body = quopri.encodestring(body.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
     return (
-        f"Content-Type: text/plain{label}\r\nContent-Transfer-Encoding: {encoding}\r\nSubject: x\r\n\r\n".encode()
+        f"Content-Type: text/plain{label}\r\n"
+        f"Content-Transfer-Encoding: {encoding}\r\nSubject: x\r\n\r\n".encode()
         + body
     )
 
@@ -91,7 +127,9 @@ def test_edited_text_is_what_the_spliced_bytes_decode_to(
 
 
 @given(JIS_SOUP, st.integers(0, 30), st.integers(0, 8), NEW.map("".join))
-def test_an_edit_among_escape_sequences_keeps_the_rest(data: bytes, start: int, length: int, new: str) -> None:
+def test_an_edit_among_escape_sequences_keeps_the_rest(
+    data: bytes, start: int, length: int, new: str
+) -> None:
     """Invariant: whatever shift states surround an edit, all characters outside it stay what they were."""
     decoded = charsets.decode(data, "iso-2022-jp")
     start = min(start, len(decoded.text))
@@ -100,7 +138,10 @@ def test_an_edit_among_escape_sequences_keeps_the_rest(data: bytes, start: int, 
     assert charsets.decode(changed, "iso-2022-jp").text == text.replaced(decoded.text, [(start, end, new)])
 
 
-@given(st.binary(max_size=80), st.sampled_from(["utf-8", "cp932", "euc-jp", "gb18030", "big5", "euc-kr", "cp1252"]))
+@given(
+    st.binary(max_size=80),
+    st.sampled_from(["utf-8", "cp932", "euc-jp", "gb18030", "big5", "euc-kr", "cp1252"]),
+)
 def test_decoding_any_bytes_gives_text_with_exact_offsets_or_a_refusal(data: bytes, charset: str) -> None:
     """Invariant: each text index has a byte offset, ascending from the first byte to the last."""
     try:

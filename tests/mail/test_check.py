@@ -1,0 +1,76 @@
+import pytest
+
+from gateway.mail import check, eligible, footer
+from gateway.mail.check import CheckFailed
+from gateway.mail.footer import Footer
+
+HEADER = b"From: hr@example.com\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
+PLAIN = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+MAIL = (
+    HEADER
+    + b"Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n"
+    + PLAIN
+    + "佐々木様\r\n[[relay:rejection]]\r\nさようなら\r\n".encode()
+    + b"--m\r\nContent-Type: application/pdf\r\n\r\nPDF\r\n--m--\r\n"
+)
+
+
+def test_a_faithful_rewrite_passes(invitation: Footer) -> None:
+    reading = eligible.read(MAIL, stamp_key=b"")
+    check.check(MAIL, footer.rewrite(MAIL, reading, invitation), reading, invitation)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"Subject: x", b"Subject:  x"),
+        (b"PDF\r\n", b"PDF \r\n"),
+        (b"--m--\r\n", b"--m-- \r\n"),
+        (b"--m--\r\n", b"--m\r\n\r\n--m--\r\n"),
+        ("さようなら".encode(), "さようなら。".encode()),
+        ("佐々木".encode(), "佐佐木".encode()),
+        (b"4f7q", b"5f7q"),
+        (b"https", b"https://relay.example.jp/c/4f7q https"),
+        (b"charset=utf-8", b"charset=euc-jp"),
+        (b"text/plain", b"text/html"),
+        (b"\r\n\r\nPDF", b"\r\nX-A: b\r\n\r\nPDF"),
+    ],
+)
+def test_anything_else_is_found(old: bytes, new: bytes, invitation: Footer) -> None:
+    reading = eligible.read(MAIL, stamp_key=b"")
+    copy = footer.rewrite(MAIL, reading, invitation)
+    broken = copy.replace(old, new, 1)
+    assert broken != copy
+    with pytest.raises(CheckFailed):
+        check.check(MAIL, broken, reading, invitation)
+
+
+def test_a_mail_that_was_not_rewritten_fails(invitation: Footer) -> None:
+    reading = eligible.read(MAIL, stamp_key=b"")
+    with pytest.raises(CheckFailed):
+        check.check(MAIL, MAIL, reading, invitation)
+    with pytest.raises(CheckFailed):
+        check.check(MAIL, MAIL, reading, None)
+
+
+def test_an_invitation_without_link_fails() -> None:
+    without = Footer("ご案内です。", "")
+    reading = eligible.read(MAIL, stamp_key=b"")
+    with pytest.raises(CheckFailed, match="no link"):
+        check.check(MAIL, footer.rewrite(MAIL, reading, without), reading, without)
+
+
+def test_a_link_that_the_author_has_already_written_fails(invitation: Footer) -> None:
+    """Two links in one leaf: nobody could say which one the candidate followed."""
+    mail = MAIL.replace("さようなら".encode(), b"https://relay.example.jp/c/4f7q")
+    reading = eligible.read(mail, stamp_key=b"")
+    with pytest.raises(CheckFailed, match="exactly one link"):
+        check.check(mail, footer.rewrite(mail, reading, invitation), reading, invitation)
+
+
+def test_a_cut_that_uncovers_a_delimiter_fails() -> None:
+    """Taking the marker out would put the author's `--m--` at the start of a line."""
+    mail = MAIL.replace(b"[[relay:rejection]]", b"[[relay:rejection]]--m--")
+    reading = eligible.read(mail, stamp_key=b"")
+    with pytest.raises(CheckFailed):
+        check.check(mail, footer.rewrite(mail, reading, None), reading, None)

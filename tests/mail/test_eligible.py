@@ -1,0 +1,109 @@
+import pytest
+
+from gateway.mail import eligible
+from gateway.mail.eligible import Reason
+
+BODY = b"\r\nDear Jane,\r\n[[relay:rejection]]\r\n"
+
+
+def verdict(raw: bytes, *, null_sender: bool = False) -> Reason | None:
+    return eligible.read(raw, stamp_key=b"", null_sender=null_sender).unfit
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        (b"Subject: x\r\n", None),
+        (b"Auto-Submitted: no\r\n", None),
+        (b"Precedence: first-class\r\n", None),
+        (b"Auto-Submitted: auto-generated\r\n", Reason.AUTOMATIC),
+        (b"X-Auto-Response-Suppress: All\r\n", Reason.AUTOMATIC),
+        (b"List-Id: <a.example.com>\r\n", Reason.LIST),
+        (b"Precedence: Bulk\r\n", Reason.LIST),
+        (b"Resent-From: x@example.com\r\n", Reason.RESENT),
+        (b"Content-Type: text/plain\r\nContent-Type: text/plain\r\n", Reason.TWO_CONTENT_TYPES),
+        (b"Content-Transfer-Encoding: x-uuencode\r\n", Reason.UNDECODABLE),
+        (b"Content-Type: text/plain; charset=utf-7\r\n", Reason.UNIVERSAL_CHARSET),
+        (b"Content-Type: text/plain; charset=klingon\r\n", Reason.UNDECODABLE),
+        (b"Content-Type: application/ms-tnef\r\n", Reason.TNEF),
+        (b"Content-Type: application/x; name=message.rpmsg\r\n", Reason.ENCRYPTED),
+        (b"Content-Type: multipart/report; boundary=x\r\n", Reason.REPORT),
+        (b"Content-Type: text/plain; name=a.txt\r\n", Reason.ATTACHED),
+    ],
+)
+def test_a_header_may_make_a_mail_unfit(header: bytes, reason: Reason | None) -> None:
+    assert verdict(header + BODY) is reason
+
+
+def test_a_null_sender_makes_a_mail_unfit() -> None:
+    assert verdict(BODY, null_sender=True) is Reason.NULL_SENDER
+
+
+def test_a_mail_without_marker_is_neither_marked_nor_unfit() -> None:
+    reading = eligible.read(b"Subject: x\r\n\r\nHello\r\n", stamp_key=b"")
+    assert (reading.marker, reading.unfit, reading.targets) == (None, None, ())
+
+
+def test_a_clear_signed_text_is_unfit() -> None:
+    assert verdict(b"\r\n-----BEGIN PGP SIGNED MESSAGE-----\r\n" + BODY) is Reason.SIGNED
+
+
+@pytest.mark.parametrize("levels", [99, 101, 5_000])
+def test_nesting_is_bounded(levels: int) -> None:
+    raw = b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (level, level)
+        for level in range(levels)
+    )
+    reading = eligible.read(raw + BODY, stamp_key=b"")
+    assert reading.unfit is (None if levels < 100 else Reason.TOO_DEEP)
+
+
+def test_the_number_of_parts_is_bounded() -> None:
+    raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + (b"--b\r\n" + BODY) * 10_001
+    assert verdict(raw) is Reason.TOO_DEEP
+
+
+def test_the_marker_may_stand_after_a_picture() -> None:
+    """Apple Mail puts pictures between pieces of text; the piece with the marker is rewritten."""
+    raw = (
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhello\r\n"
+        b"--b\r\nContent-Type: image/png\r\n\r\nx"
+        b"\r\n--b\r\n" + BODY + b"--b--\r\n"
+    )
+    reading = eligible.read(raw, stamp_key=b"")
+    assert [target.leaf.part.start for target in reading.targets] == [raw.index(b"\r\nDear")]
+
+
+def test_only_the_root_of_a_related_part_is_rewritten() -> None:
+    raw = (
+        b'Content-Type: multipart/related; start="<root>"; boundary=b\r\n\r\n'
+        b"--b\r\nContent-Type: text/html\r\n\r\nx\r\n"
+        b"--b\r\nContent-ID: <root>\r\nContent-Type: text/html\r\n\r\n[[relay:rejection]]\r\n--b--\r\n"
+    )
+    reading = eligible.read(raw, stamp_key=b"")
+    assert [target.leaf.text for target in reading.targets] == ["[[relay:rejection]]"]
+
+
+def test_an_alternative_that_cannot_be_read_makes_the_mail_unfit() -> None:
+    """All alternatives or none: the reader chooses which one is shown."""
+    raw = (
+        b"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n" + BODY + b"--b\r\n"
+        b"Content-Type: text/html; charset=utf-8\r\n\r\n\xff\r\n--b--\r\n"
+    )
+    assert verdict(raw) is Reason.UNDECODABLE
+
+
+def test_markers_that_agree_are_one() -> None:
+    raw = (
+        b"X-Relay-Rejection: tpl=a; job==?utf-8?b?5Za25qWt?=\r\n\r\n"
+        b"[[relay:rejection job=\xe5\x96\xb6\xe6\xa5\xad]]\r\n[[relay:rejection stage=final]]"
+    )
+    reading = eligible.read(raw, stamp_key=b"")
+    assert reading.unfit is None
+    assert reading.marker is not None
+    assert (reading.marker.template, reading.marker.job, reading.marker.stage) == ("a", "営業", "final")
+
+
+def test_each_reason_has_a_code_and_a_sentence() -> None:
+    assert str(Reason.SIGNED) == "signed"
+    assert all(reason.sentence.endswith(".") and " " not in reason for reason in Reason)

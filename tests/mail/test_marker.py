@@ -1,0 +1,141 @@
+import base64
+
+import pytest
+
+from gateway.mail import marker
+from gateway.mail.marker import Marker
+
+HEADER = b"From: hr@example.com\r\nContent-Type: text/plain; charset=utf-8\r\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[[relay:rejection]]", Marker()),
+        (
+            '[[relay:rejection tpl=ja-standard job="営業" stage=final]]',
+            Marker(template="ja-standard", job="営業", stage="final"),
+        ),
+        ("［［Relay：Rejection　job＝“企画（東京）”］］", Marker(job="企画（東京）")),
+        (
+            "[[relay:rejection name='山田 太郎' skills=Go,SQL reason=r1]]",
+            Marker(name="山田 太郎", skills="Go,SQL", reason="r1"),
+        ),
+        ('[[relay:rejection\r\n job="a\r\nb"]]', Marker(job="a b")),
+        ("[\u200b[re\u200blay:reje\u00adction tpl=x]]", Marker(template="x")),
+        ("[[relay:rejection colour=red tpl=x loud]]", Marker(template="x", unknown=("colour", "loud"))),
+        ("[[relay:rejection tpl=a tpl=b]]", Marker(template="a", unknown=("tpl",))),
+        ('[[relay:rejection job="営業 [A]"]]', Marker(job="営業 [A]")),
+        ('[[relay:rejection job=""]]', Marker()),
+    ],
+)
+def test_attributes_are_read_as_written(text: str, expected: Marker) -> None:
+    found = marker.find(f"a\r\n{text}\r\nb", html=False).found
+    assert [spot.marker for spot in found] == [expected]
+    assert (found[0].start, found[0].end) == (3, 3 + len(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "relay:rejection",
+        "[[relay:rejections]]",
+        "[[relay:rejection-x]]",
+        "[[delay:rejection a]] [relay]",
+        "[[ relay ]]",
+    ],
+)
+def test_other_words_are_no_marker(text: str) -> None:
+    assert marker.find(text, html=False).found == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[[relay:rejction tpl=x]]", "[[relay:rejction"),
+        ("[[realy:rejection]]", "[[realy:rejection"),
+        ("[relay:rejection]", "[[relay:rejection"),
+        ("[[relay:rejection tpl=x]", "[[relay:rejection"),
+        ('[[relay:rejection job="x]]', "[[relay:rejection"),
+        ("[[relay rejection]]", "[[relay:rejection"),
+        ("［［Ｒelay：rejection", None),
+    ],
+)
+def test_a_broken_marker_is_reported_without_its_values(text: str, words: str | None) -> None:
+    findings = marker.find(text, html=False)
+    assert findings.found == ()
+    assert findings.almost == ((words,) if words else ())
+    assert words is None or marker.might_be_marked(HEADER + b"\r\n" + text.encode())
+
+
+def test_a_whole_marker_is_not_also_almost_one() -> None:
+    assert marker.find("[[relay:rejection tpl=x]]", html=False).almost == ()
+
+
+def test_html_gives_the_pieces_between_the_tags() -> None:
+    text = "<p>[[<b>relay</b>:rejection&nbsp;job=&quot;A&amp;B&quot;]<i>]</i></p>"
+    (spot,) = marker.find(text, html=True).found
+    assert spot.marker == Marker(job="A&B")
+    assert [text[start:end] for start, end in spot.pieces] == [
+        "[[",
+        "relay",
+        ":rejection&nbsp;job=&quot;A&amp;B&quot;]",
+        "]",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<!-- [[relay:rejection]] -->",
+        "<style>[[relay:rejection]]</style>",
+        '<a title="[[relay:rejection]]">x</a>',
+        "<script>'[[relay:rejection]]'</script>",
+    ],
+)
+def test_what_nobody_sees_is_no_marker(text: str) -> None:
+    assert marker.find(f"<p>{text}</p>", html=True).found == ()
+
+
+@pytest.mark.parametrize("cut", range(3))
+def test_the_pre_filter_reads_base64_in_each_alignment(cut: int) -> None:
+    body = base64.encodebytes(b"x" * cut + "様\r\n[[relay:rejection]]".encode()).replace(b"\n", b"\r\n")
+    raw = HEADER + b"Content-Transfer-Encoding: BASE64\r\n\r\n" + body
+    assert marker.might_be_marked(raw)
+
+
+def test_the_pre_filter_does_not_decode_what_cannot_be_text() -> None:
+    body = base64.encodebytes(b"[[relay:rejection]]").replace(b"\n", b"\r\n")
+    raw = b"Content-Type: Image/PNG\r\nContent-Transfer-Encoding: base64\r\n\r\n" + body
+    assert not marker.might_be_marked(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Subject: x\r\nx-relay-Rejection: tpl=a\r\n\r\nhello",
+        b"X-Relay-Rejection:\r\n\r\n",
+        b"\r\n=5B=5B=72=65=6C=61=79:reject=\r\nion]]",
+        b"\r\n[[re<b>la</b>y:rejec&shy;tion]]",
+        b'Subject: in iso-2022-jp\r\n\r\n\x1b$B<R\x1b(B [[rel<wbr>ay:rejection]]<br title=">">',
+        b"--x\r\nContent-Type: text/html\r\n\r\n<!-- open\r\n--x\r\n\r\n<p>[[re<i>lay:rejection]]",
+        b"\r\n[\0[\0r\0e\0l\0a\0y\0:\0r\0e\0j\0e\0c\0t\0i\0o\0n\0]\0]\0",
+    ],
+)
+def test_the_pre_filter_sees_through_what_composers_do(raw: bytes) -> None:
+    assert marker.might_be_marked(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\r\n",
+        b"Subject: [[relay\r\n\r\nno",
+        b"\r\nrelay",
+        b"\r\nrejection of a relative",
+        b"\r\nWe regret.",
+    ],
+)
+def test_the_pre_filter_lets_ordinary_mail_go(raw: bytes) -> None:
+    assert not marker.might_be_marked(raw)
