@@ -87,8 +87,8 @@ def check_config(ctx: click.Context) -> None:
     """Check the settings; report every fault at once."""
     settings = _settings(ctx)
     click.echo(f"The settings are good. Mail goes from {settings.relay.listen} to {settings.relay.next_hop}.")
-    for name in settings.organisation.missing:
-        click.echo(f"organisation.{name}: not given yet; until then marked mail passes as it came.", err=True)
+    for name in settings.unprepared:
+        click.echo(f"{name}: not given yet; until then marked mail passes as it came.", err=True)
 
 
 @main.command()

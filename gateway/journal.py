@@ -71,6 +71,10 @@ class Journal:
         where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
         self._log.error("crashed", id=trace_id, error=type(error).__name__, where=where)
 
+    def unprepared(self, missing: str) -> None:
+        """A setting is missing without which nobody is invited: marked mail passes as it came."""
+        self._log.warning("unprepared", missing=missing)
+
     def started(self, what: str, where: str) -> None:
         """A listener or loop is up."""
         self._log.info("started", what=what, where=where)

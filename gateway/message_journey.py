@@ -31,7 +31,7 @@ from gateway.envelope import Envelope
 from gateway.journal import Journal
 from gateway.mail import eligible, marker, trace
 from gateway.mail.eligible import Reason
-from gateway.replies import Refused, Reply
+from gateway.replies import Deferred, Refused, Reply
 from store import ledger, partners
 from store.database import Store
 from store.errors import StoreError
@@ -101,9 +101,18 @@ class MessageJourney:
         try:
             copies = await self._write(self._scribe, message)
         except Unwritable as unwritable:
+            await self._must_be_new(message)
             return await self._pass(envelope, content, primary, unwritable.reason)
         await primary.release()
         return await self._invite(self._scribe, message, copies)
+
+    async def _must_be_new(self, message: MarkedMessage) -> None:
+        """Defer a retry whose copies are on the ledger: passed as it came, some would get it twice.
+
+        Between the tries somebody took away the key or the partner; the mail waits until they are back.
+        """
+        if await self._store.run(ledger.find_message, message.fingerprint) is not None:
+            raise Deferred(replies.internal_error(message.envelope.trace_id), "retry-cannot-be-rewritten")
 
     async def _pass(
         self, envelope: Envelope, content: bytes, primary: Transaction, reason: PassReason | Reason

@@ -72,6 +72,8 @@ def take_sockets(settings: Settings, parts: Parts) -> Sockets:
 async def _serve(settings: Settings, parts: Parts, journal: Journal) -> None:
     sockets = take_sockets(settings, parts)
     house = build(settings, journal)
+    for name in settings.unprepared:
+        journal.unprepared(name)
     async with running(house, sockets, worker=parts.worker), stop_signal() as stopped:
         journal.stopping(await stopped)
     journal.stopped()

@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,15 +16,19 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from gateway.delivery import Transaction
 from gateway.demo import mailbox_pages
 from gateway.demo.agency import DemoAgency
 from gateway.demo.mailbox import Mailbox
+from gateway.envelope import Envelope
 from gateway.journal import open_journal
 from gateway.keyring import new_ed25519_key, new_rsa_key
 from gateway.ports import bind
+from gateway.replies import Reply
 from gateway.serving import Sockets, running
 from gateway.settings import Settings, load
 from gateway.settings.new_file import TomlValue, settings_file
+from gateway.smtp.door import Journey
 from gateway.wiring import House, build
 from store.partners import add_partner
 from store.records import Partner
@@ -72,6 +76,8 @@ async def set_stage(
             more_routes=_routes(mailbox, agency),
             outbox_interval=timedelta(seconds=0.5),
         )
+        household = replace(house.household, journey=_Witness(house.household.journey, mailbox))
+        house = replace(house, household=household)
         await closing.enter_async_context(running(house, sockets, worker=True))
         await house.store.run(add_partner, partner, now=_utc_now())
         yield Stage(
@@ -82,6 +88,19 @@ async def set_stage(
             web_url=settings.web.public_url,
             journal_path=journal_path,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Witness:
+    """Keeps each mail as it enters the gateway, to be shown beside what arrives, and lets it pass."""
+
+    journey: Journey
+    mailbox: Mailbox
+
+    async def carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Reply:
+        """See `gateway.message_journey.MessageJourney.carry`."""
+        self.mailbox.keep_original(content)
+        return await self.journey.carry(envelope, content, primary)
 
 
 def _settings(folder: Path, company_domain: str, mailbox_port: int, sockets: Sockets) -> Settings:

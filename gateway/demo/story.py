@@ -160,7 +160,6 @@ async def tell(stage: Stage, mail: Mail, say: Say) -> None:
 async def send(stage: Stage, mail: Mail, say: Say) -> tuple[Letter, ...]:
     """Send the mail through the SMTP door; return what arrived in the mailbox."""
     before = set(stage.mailbox.numbers())
-    stage.mailbox.keep_original(mail.raw)
     code, text = await asyncio.to_thread(speak_smtp, stage.smtp_port, mail)
     where = f"127.0.0.1:{stage.smtp_port}"
     if code != 250:  # noqa: PLR2004  # RFC 5321, section 4.2.3

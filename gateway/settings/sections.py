@@ -243,6 +243,12 @@ class Settings(_Section):
     consent: ConsentSettings = ConsentSettings()
     journal: JournalSettings = JournalSettings()
 
+    @property
+    def unprepared(self) -> tuple[str, ...]:
+        """The settings that are missing before anybody can be invited."""
+        missing = tuple(f"organisation.{name}" for name in self.organisation.missing)
+        return missing if self.dkim.keys else (*missing, "dkim.keys")
+
     @field_validator("web")
     @classmethod
     def _has_its_own_port(cls, web: WebSettings, info: ValidationInfo) -> WebSettings:

@@ -226,6 +226,19 @@ async def test_one_copy_deferred_the_retry_sends_only_that_one_with_the_same_lin
     assert len(gateway.hop.messages) == 2
 
 
+async def test_a_retry_that_cannot_be_rewritten_any_more_waits_instead_of_passing_as_it_came(
+    open_gateway: OpenGateway,
+) -> None:
+    """Passed as it came, the recipient whose copy was accepted would get the mail again."""
+    gateway = await open_gateway()
+    gateway.hop.answer("MAIL", FINE, b"452 4.3.1 full\r\n")
+    assert (await gateway.send(MARKED, "a@example.jp", "b@example.jp"))[:3] == b"451"
+    keyless = await open_gateway(changes=without_keys)
+    assert (await keyless.send(MARKED, "a@example.jp", "b@example.jp"))[:3] == b"451"
+    assert keyless.hop.messages == []
+    assert [line["reason"] for line in keyless.events("deferred")] == ["retry-cannot-be-rewritten"]
+
+
 async def test_the_next_hop_lost_after_the_dot_is_tried_again_with_the_same_link(
     open_gateway: OpenGateway,
 ) -> None:
