@@ -43,8 +43,8 @@ e2e: dev  ## only the tests with real peers: Postfix, swaks, Chromium, an indepe
 
 lock: dev  ## write requirements*.txt again from setup.cfg, with hashes
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --extra speed --extra postgres -o requirements.txt setup.cfg requirements-build.in
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --extra dev -o requirements-dev.txt setup.cfg requirements-build.in
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --extra speed --extra postgres -o requirements.txt setup.cfg requirements-build.in
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --extra dev -o requirements-dev.txt setup.cfg requirements-build.in
 
 clean:  ## remove what the build made; your data under var/ stays
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache artifacts
