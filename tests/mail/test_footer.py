@@ -35,6 +35,15 @@ def test_a_marker_alone_on_its_line_gives_the_line(body: str, with_footer: str, 
     assert rewritten(PLAIN.format(params="", body=body), None) == PLAIN.format(params="", body=without)
 
 
+def test_the_html_s_line_ends_become_the_leaf_s() -> None:
+    """A bare LF must never leave (RFC 5321, section 2.3.8)."""
+    invitation = Footer(FOOTER.text, FOOTER.html.replace("><a", ">\n<a"))
+    for body in ("<p>é[[relay:rejection]]</p>\r\n", "<p>é</p>\r\n"):
+        copy = rewritten("X-Relay-Rejection: tpl=a\r\n" + HTML.format(body=body), invitation)
+        assert "<i>\r\n<a" in copy
+        assert copy.count("\n") == copy.count("\r\n")
+
+
 def test_flowed_text_is_space_stuffed_and_not_drawn_into_the_line_before() -> None:
     flowed = "; format=flowed"
     body = "é flows \r\n[[relay:rejection]]\r\nb"
