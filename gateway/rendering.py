@@ -38,7 +38,7 @@ LANGUAGES: Final[Mapping[str, str]] = {"ja": "日本語", "en": "English"}
 HOME_COUNTRY: Final = "JP"
 """A recipient elsewhere needs information that the published texts do not hold (APPI, article 28)."""
 
-_EVERY_PAGE: Final = frozenset({"language", "languages", "words", "organisation"})
+_EVERY_PAGE: Final = frozenset({"language", "languages", "words", "organisation", "base"})
 _PERSONAL: Final = _EVERY_PAGE | {"name", "facts", "offers", "problem", "nonce"}
 _VALUES: Final[Mapping[str, frozenset[str]]] = {
     "pages/layout.html": _EVERY_PAGE | {"title"},
@@ -147,7 +147,7 @@ class Rendering:
         return ConsentText(edition, language, html=str(module).strip(), statement=statement)
 
     def page(self, name: str, language: str, /, **values: object) -> str:
-        """Render a page; every page needs `organisation`, `_VALUES` has the rest."""
+        """Render a page; each needs `organisation` and `base`, the path before ours; see `_VALUES`."""
         words = self._environment.get_template(f"pages/words/{language}.html").module
         return self._render(
             f"pages/{name}.html",

@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -35,11 +36,12 @@ def build_app(
     """Build the application.
 
     `edition` is the consent text for new answers, one of `rendering.editions`.
-    `public_url` is where candidates reach the pages; forms from any other origin are refused.
-    `ready` tells whether the program can do its work now; an error in it counts as no.
+    `public_url` is where candidates reach the pages, without a slash at its end; forms from any other origin
+    are refused. A path in it is taken away by the web server in front.
+    `ready` tells whether the program can do its work now.
     `extra_routes` come after ours and get the same headers and error pages.
     """
-    error_page = partial(_error_page, rendering, organisation)
+    error_page = partial(_error_page, rendering, organisation, urlsplit(public_url).path)
     pages = CandidatePages(
         candidates=candidates,
         rendering=rendering,
@@ -47,8 +49,19 @@ def build_app(
         edition=edition,
         public_url=public_url,
     )
-    style = rendering.stylesheet()
+    return Starlette(
+        routes=[
+            Route("/c/{token}", pages.show, methods=["GET", "HEAD"]),
+            Route("/c/{token}", pages.take, methods=["POST"]),
+            *_service_routes(rendering.stylesheet(), ready),
+            *extra_routes,
+        ],
+        middleware=[Middleware(Shell, journal=journal, failed=partial(error_page, status=500))],
+        exception_handlers=_error_handlers(error_page, journal),
+    )
 
+
+def _service_routes(style: str, ready: Callable[[], Awaitable[bool]]) -> list[Route]:
     async def stylesheet(_request: Request) -> Response:
         return Response(style, media_type="text/css")
 
@@ -58,34 +71,31 @@ def build_app(
     async def readyz(_request: Request) -> Response:
         return PlainTextResponse("ok\n") if await ready() else PlainTextResponse("not ready\n", 503)
 
+    return [Route("/static/style.css", stylesheet), Route("/livez", livez), Route("/readyz", readyz)]
+
+
+def _error_handlers(
+    error_page: Callable[[Request, int], Response], journal: Journal
+) -> dict[Any, Callable[[Request, Exception], Awaitable[Response]]]:
     async def declined(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        return error_page(request, status)
+        return error_page(request, error.status_code if isinstance(error, HTTPException) else 500)
 
     async def store_down(request: Request, _error: Exception) -> Response:
         journal.store_down("web")
         return error_page(request, 503)
 
-    return Starlette(
-        routes=[
-            Route("/c/{token}", pages.show, methods=["GET", "HEAD"]),
-            Route("/c/{token}", pages.take, methods=["POST"]),
-            Route("/static/style.css", stylesheet),
-            Route("/livez", livez),
-            Route("/readyz", readyz),
-            *extra_routes,
-        ],
-        middleware=[Middleware(Shell, journal=journal, failed=partial(error_page, status=500))],
-        exception_handlers={HTTPException: declined, StoreUnavailable: store_down},
-    )
+    return {HTTPException: declined, StoreUnavailable: store_down}
 
 
-def _error_page(rendering: Rendering, organisation: Organisation, request: Request, status: int) -> Response:
+def _error_page(
+    rendering: Rendering, organisation: Organisation, base: str, request: Request, status: int
+) -> Response:
     """Render the page for a status; an unknown link and an unknown address get the same bytes."""
     language = language_of(request)
     if status == 404:  # noqa: PLR2004  # RFC 9110, section 15.5.5
-        return HTMLResponse(rendering.page("not_found", language, organisation=organisation), status)
+        html = rendering.page("not_found", language, organisation=organisation, base=base)
+        return HTMLResponse(html, status)
     shown = status if status in {400, 403, 405, 413, 503} else 500
     headers = {"Retry-After": str(RETRY_AFTER)} if status == 503 else None  # noqa: PLR2004  # section 15.6.4
-    html = rendering.page("error", language, organisation=organisation, status=shown)
+    html = rendering.page("error", language, organisation=organisation, base=base, status=shown)
     return HTMLResponse(html, status, headers)

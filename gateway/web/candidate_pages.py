@@ -87,7 +87,7 @@ class CandidatePages:
             await self._record(token, form, invitation, language)
         except UnknownRecord:
             raise HTTPException(404) from None
-        return RedirectResponse(_same_page(request), status_code=303)
+        return RedirectResponse(self._same_page(request), status_code=303)
 
     async def _invitation(self, request: Request) -> Invitation:
         invitation = await self.candidates.invitation(request.path_params["token"])
@@ -145,6 +145,7 @@ class CandidatePages:
             view.page,
             language,
             organisation=self.organisation,
+            base=urlsplit(self.public_url).path,
             name=view.name,
             facts=view.facts,
             offers=view.offers,
@@ -153,6 +154,11 @@ class CandidatePages:
             nonce=self.candidates.nonce(request.path_params["token"]),
         )
         return HTMLResponse(html, status_code=422 if problem else 200)
+
+    def _same_page(self, request: Request) -> str:
+        """Return the path and query, as candidates see them, of the page that was answered."""
+        query = f"?{request.url.query}" if request.url.query else ""
+        return f"{urlsplit(self.public_url).path}{request.url.path}{query}"
 
     def _refuse_foreign_origin(self, request: Request) -> None:
         """Refuse a form that stands on another site.
@@ -173,8 +179,3 @@ def _origin(url: str) -> str:
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port not in {None, usual} else "")
-
-
-def _same_page(request: Request) -> str:
-    """Return the address of the page that was answered, relative, with the language that was chosen there."""
-    return str(request.url.replace(scheme="", netloc="", fragment=""))

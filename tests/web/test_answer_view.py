@@ -67,6 +67,7 @@ def test_what_is_not_recorded_is_said_to_be_missing(
         "invitation",
         "ja",
         organisation=organisation,
+        base="",
         name=shown.name,
         facts=shown.facts,
         offers=shown.offers,

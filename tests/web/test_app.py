@@ -289,6 +289,33 @@ async def test_a_mistake_of_ours_is_a_page_without_its_text_and_a_line_in_the_jo
     assert (line["event"], line["error"]) == ("crashed", "RuntimeError")
 
 
+async def test_behind_a_path_of_another_web_server_links_keep_the_path(
+    candidates: CandidateJourney,
+    rendering: Rendering,
+    organisation: Organisation,
+    journal: Journal,
+    visitor: Visitor,
+) -> None:
+    async def ready() -> bool:
+        return True
+
+    app = build_app(
+        candidates=candidates,
+        rendering=rendering,
+        organisation=organisation,
+        edition="2026-11",
+        public_url=f"{PUBLIC_URL}/next",
+        journal=journal,
+        ready=ready,
+    )
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=PUBLIC_URL) as client:
+        visitor.client = client
+        for page in (await visitor.open(), await visitor.open("/nowhere")):
+            assert 'href="/next/static/style.css"' in page.text
+        answer = await visitor.press(await visitor.open(), "decline")
+        assert answer.response.headers["location"] == f"/next{visitor.address}"
+
+
 async def _with_its_own_policy(_request: Request) -> Response:
     return PlainTextResponse("", headers={"Content-Security-Policy": "sandbox"})
 
