@@ -96,11 +96,6 @@ def _text_edit(target: Target, spot: Found, footer: Footer | None) -> Edit:
     return start, end, lines if after_blank else lines + newline
 
 
-def _fragment(target: Target, footer: Footer) -> str:
-    """Return the invitation's HTML in the leaf's line ends."""
-    return _LINE_ENDS.sub(target.leaf.newline, footer.html)
-
-
 def _flows_into(target: Target, at: int) -> bool:
     """Whether the line before `at` would take what follows as its continuation (RFC 3676, section 4.1)."""
     line = target.leaf.text[target.leaf.text.rfind("\n", 0, max(at - 1, 0)) + 1 : at].rstrip("\r\n")
