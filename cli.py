@@ -23,7 +23,7 @@ class _Goen(click.Group):
     """The group that turns this program's errors into one sentence and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        from gateway.failures import explain
+        from gateway.operator.failures import explain
 
         try:
             return super().invoke(ctx)
@@ -75,7 +75,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 @click.option("--domain", prompt="Your company's mail domain", help="The domain of your From addresses.")
 def init(directory: Path, next_hop: str, public_url: str, domain: str) -> None:
     """Write settings and keys; print the DNS records."""
-    from gateway.founding import found
+    from gateway.operator.founding import found
 
     for line in found(directory, next_hop=next_hop, public_url=public_url, domain=domain):
         click.echo(line)
@@ -153,7 +153,7 @@ def demo(
 @click.pass_context
 def health(ctx: click.Context) -> None:
     """Ask the running gateway whether it is well."""
-    from gateway.health import ask
+    from gateway.operator.health import ask
 
     complaints = ask(_settings(ctx))
     for complaint in complaints:
@@ -189,8 +189,8 @@ def slots(ctx: click.Context, *, as_json: bool) -> None:
 @click.pass_context
 def slots_list(ctx: click.Context, *, as_json: bool) -> None:
     """Show each partner's slots at a glance."""
-    from gateway.listings import slot_listing
-    from gateway.terminal import show
+    from gateway.operator.listings import slot_listing
+    from gateway.operator.terminal import show
     from store.slots import summarise
 
     with _store(ctx) as store:
@@ -203,8 +203,8 @@ def slots_list(ctx: click.Context, *, as_json: bool) -> None:
 @click.pass_context
 def slots_explain(ctx: click.Context, *, partner: str | None, as_json: bool) -> None:
     """Print the ledger lines that make up the numbers."""
-    from gateway.listings import slot_line_listing
-    from gateway.terminal import show
+    from gateway.operator.listings import slot_line_listing
+    from gateway.operator.terminal import show
     from store.slots import explain
 
     with _store(ctx) as store:
@@ -223,8 +223,8 @@ def queue() -> None:
 @click.pass_context
 def queue_list(ctx: click.Context, *, everything: bool, limit: int, as_json: bool) -> None:
     """Show what waits, why, and when it is tried again."""
-    from gateway.listings import OPEN_STATES, queue_listing
-    from gateway.terminal import show
+    from gateway.operator.listings import OPEN_STATES, queue_listing
+    from gateway.operator.terminal import show
     from store.outbox import list_queue
     from store.records import QueueState
 
@@ -261,7 +261,7 @@ def partner() -> None:
 @click.pass_context
 def partner_add(ctx: click.Context, /, *, partner_id: str, **facts: Any) -> None:
     """Add a partner, or change the one with this ID."""
-    from gateway.listings import partner_from
+    from gateway.operator.listings import partner_from
     from store.partners import add_partner
 
     record, new_secret = partner_from(partner_id, **facts)
@@ -277,8 +277,8 @@ def partner_add(ctx: click.Context, /, *, partner_id: str, **facts: Any) -> None
 @click.pass_context
 def partner_list(ctx: click.Context, *, as_json: bool) -> None:
     """Show the partners."""
-    from gateway.listings import partner_listing
-    from gateway.terminal import show
+    from gateway.operator.listings import partner_listing
+    from gateway.operator.terminal import show
     from store.partners import list_partners
 
     with _store(ctx) as store:

@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # sealed: bytes in, bytes out
     ("gateway.mail",),
     # the database
-    ("store.database", "store.engines", "store.tables", "store.migrations"),
+    ("store.database", "store.engines", "store.tables", "store.transaction", "store.migrations"),
     # the store's verbs
     (
         "store.consent",
@@ -51,23 +51,22 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "gateway.keyring",
         "gateway.partners",
         "gateway.rendering",
-        "gateway.terminal",
     ),
-    ("gateway.delivery", "gateway.listings"),
+    ("gateway.delivery",),
     # the two stories
     ("gateway.message_journey", "gateway.candidate_journey"),
     # doors and loops
     ("gateway.smtp", "gateway.web", "gateway.workers"),
     ("gateway.wiring",),
     # what runs what wiring built, and what the commands need around it
-    ("gateway.failures", "gateway.founding", "gateway.health", "gateway.opening", "gateway.serving"),
+    ("gateway.operator", "gateway.opening", "gateway.serving"),
     ("gateway.demo",),
     ("cli",),
 )
 
 OWNERS: Mapping[str, tuple[str, ...]] = {
     "aiosmtpd": ("gateway.smtp",),
-    "click": ("cli", "gateway.terminal", "gateway.demo.story"),
+    "click": ("cli", "gateway.operator.terminal", "gateway.demo.story"),
     "cryptography": ("gateway.keyring", "gateway.mail.dkim_sign"),
     "dkim": ("gateway.mail.dkim_sign",),
     "httpx2": ("gateway.partners.https", "gateway.demo.browser"),
@@ -78,7 +77,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
     "psycopg": ("store",),
     "pydantic": ("gateway.settings",),
     "pydantic_core": ("gateway.settings",),
-    "rich": ("gateway.terminal",),
+    "rich": ("gateway.operator.terminal",),
     "starlette": ("gateway.web", "gateway.demo", "gateway.wiring"),
     "structlog": ("gateway.journal",),
     "uvicorn": ("gateway.web.server",),

@@ -4,9 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from store import consent, outbox, slots, tables
-from store.database import Store, Transaction, verb
+from store.database import Store
 from store.errors import UnknownRecord
 from store.records import CaseState, ConsentDecision, ConsentKind, Invitation, Purpose, QueueState
+from store.transaction import Transaction, verb
 from tests.store.conftest import OpenStore
 from tests.store.story import COOLING_OFF, NAME, NOW, TEXT_DIGEST, Story, agency, answer, link
 

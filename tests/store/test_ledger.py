@@ -61,10 +61,12 @@ def test_the_same_recipient_planned_twice_is_one_delivery(store: Store) -> None:
 
 
 def test_two_spellings_of_an_address_are_two_deliveries_and_one_person(store: Store) -> None:
-    entry = Story(store).capture(candidate("Taro@Example.JP"), candidate("taro@example.jp"))
+    plans = [candidate("Taro@Example.JP", "Taro Yamada"), candidate("taro@example.jp", NAME)]
+    entry = Story(store).capture(*plans)
 
     assert len({d.id for d in entry.deliveries}) == 2
     assert store.call(pool.count_people) == 1
+    assert Story(store).capture(*plans).deliveries == entry.deliveries
 
 
 def test_a_person_is_found_again_in_another_message_and_the_newer_name_wins(store: Store) -> None:

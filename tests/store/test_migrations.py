@@ -10,8 +10,9 @@ import pytest
 
 from gateway.keyring import Keyring
 from store import tables
-from store.database import Store, Transaction, open_store, verb
+from store.database import Store, open_store
 from store.errors import StoreTooNew, StoreUnavailable, WrongKey
+from store.transaction import Transaction, verb
 from tests.store.conftest import OpenStore
 from tests.store.story import NOW, Story
 

@@ -6,9 +6,10 @@ import pytest
 
 from gateway.keyring import Keyring
 from store import consent, outbox
-from store.database import Store, Transaction, open_store, verb
+from store.database import Store, open_store
 from store.errors import LeaseLost
 from store.records import CaseState, Claim, ConsentKind, QueueState
+from store.transaction import Transaction, verb
 from tests.store.conftest import OpenStore
 from tests.store.story import COOLING_OFF, LATER, NAME, NOW, TEXT_DIGEST, Story, agency
 
@@ -116,6 +117,21 @@ def test_a_withdrawal_during_a_failed_try_stops_the_next_one(story: Story) -> No
     assert story.claim() == ()
     (line,) = story.store.call(outbox.list_queue, states=tuple(QueueState))
     assert line.state is QueueState.DROPPED
+
+
+def test_a_withdrawal_stops_nobody_elses_submission_in_the_same_batch(story: Story) -> None:
+    leaving, staying = (story.invite(f"{n}@example.jp").link_id for n in range(2))
+    story.say(leaving)
+    story.say(staying)
+    for claim in story.claim():
+        story.store.call(outbox.postpone, claim, due_at=LATER, error="HTTP 503", now=LATER)
+    held, _ = story.claim()
+    story.say(leaving, ConsentKind.WITHDRAWN)
+
+    claims = story.claim("worker-2", at=LATER + 5 * MINUTE)
+
+    assert held.submission.email == "0@example.jp"
+    assert [claim.submission.email for claim in claims] == ["1@example.jp"]
 
 
 def test_a_consent_given_anew_does_not_revive_the_old_submission(story: Story) -> None:

@@ -5,9 +5,10 @@ import pytest
 
 from gateway.keyring import Keyring
 from store import ledger, tables
-from store.database import Store, Transaction, open_store, verb
+from store.database import Store, open_store
 from store.errors import StoreError
 from store.records import DeliveryState, Settlement
+from store.transaction import Transaction, verb
 from tests.store.story import NOW, Story, arrival, candidate, internal
 
 PERSONAL = (

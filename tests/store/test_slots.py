@@ -6,9 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store import slots
-from store.database import Store, Transaction, verb
+from store.database import Store
 from store.errors import UnknownRecord
 from store.records import SlotKind, SlotSummary
+from store.transaction import Transaction, verb
 from tests.store.conftest import OpenStore
 from tests.store.story import NOW, Story, agency
 

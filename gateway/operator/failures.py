@@ -39,6 +39,6 @@ _KNOWN = (
     ("gateway.ports", "CannotListen", FAILED, "{error}"),
     ("gateway.keyring", "KeyFileInvalid", WRONG_SETTINGS, "{error}"),
     ("gateway.rendering", "TemplateInvalid", WRONG_SETTINGS, "A template cannot be used: {error}"),
-    ("gateway.founding", "AlreadyFounded", FAILED, "{error}"),
+    ("gateway.operator.founding", "AlreadyFounded", FAILED, "{error}"),
 )
 """Module, class, exit code and words; by name, so that a failing `goen slots` imports no web pages."""

@@ -5,7 +5,7 @@ from base64 import b64encode
 from datetime import UTC, datetime, time, timedelta, timezone
 from typing import TextIO
 
-from gateway.terminal import Listing
+from gateway.operator.terminal import Listing
 from store.records import Partner, QueueLine, QueueState, SlotLine, SlotPolicy, SlotSummary
 
 OPEN_STATES = (QueueState.READY, QueueState.LEASED, QueueState.DEAD)
