@@ -13,15 +13,16 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from gateway.candidate_journey import CandidateJourney, Terms
-from gateway.copies import RecipientRules, Scribe
+from gateway.copies import PassReason, RecipientRules, Scribe, Unwritable
 from gateway.delivery import CopyDelivery
 from gateway.journal import Journal
 from gateway.keyring import Keyring
 from gateway.mail.dkim_sign import SigningKey
+from gateway.mail.footer import Footer
 from gateway.message_journey import MessageJourney
 from gateway.partners.https import SignedHttps
 from gateway.partners.payload import Provider
-from gateway.rendering import Organisation, Rendering
+from gateway.rendering import Organisation, Rendering, TemplateInvalid, mailable_name
 from gateway.settings import Fault, OrganisationSettings, RelaySettings, Settings, SettingsInvalid
 from gateway.smtp.access import AccessRules
 from gateway.smtp.connection import NextHopAddress
@@ -118,6 +119,19 @@ def new_trace_id() -> str:
     return "G-" + b32encode(secrets.token_bytes(10)).decode("ascii")
 
 
+@dataclass(frozen=True, slots=True)
+class _Footers:
+    """The footers of the templates; a name that no mail can carry lets the message pass as it came."""
+
+    rendering: Rendering
+
+    def footer(self, language: str, *, link: str, company: str, partners: Sequence[str]) -> Footer:
+        try:
+            return self.rendering.footer(language, link=link, company=company, partners=partners)
+        except TemplateInvalid as invalid:
+            raise Unwritable(PassReason.CANNOT_CARRY) from invalid
+
+
 def _organisation(given: OrganisationSettings) -> Organisation:
     return Organisation(
         legal_name=given.legal_name or "",
@@ -162,9 +176,11 @@ def _scribe(settings: Settings, rendering: Rendering, keyring: Keyring, hostname
             private_key=key.private_key_file.read_bytes(),
         )
         signing_keys[domain] = (*signing_keys.get(domain, ()), signing_key)
+    company = settings.organisation.legal_name or ""
+    mailable_name(company)
     return Scribe(
-        footers=rendering,
-        company=settings.organisation.legal_name or "",
+        footers=_Footers(rendering),
+        company=company,
         rules=RecipientRules(
             internal_domains=_octets(settings.relay.internal_domains),
             agency_domains=_octets(settings.relay.agency_domains),

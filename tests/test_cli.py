@@ -154,6 +154,12 @@ def test_a_partner_that_cannot_be_is_refused_with_the_field(founded: Path) -> No
     assert rows(founded, "partner", "list") == []
 
 
+def test_a_partner_whose_name_no_mail_can_show_is_refused(founded: Path) -> None:
+    result = on(founded, *ADD, "--name", "Агентство 🎉")
+    assert result.exit_code == 1
+    assert "legal_name" in result.output
+
+
 def test_in_a_pipe_a_listing_is_tab_separated(founded: Path) -> None:
     on(founded, *ADD)
     result = on(founded, "slots", "list")

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, time, timedelta, timezone
 from typing import TextIO
 
 from gateway.operator.terminal import Listing
+from gateway.plain_text import ForeignSign, plain_name
+from store.errors import PartnerInvalid
 from store.records import Partner, QueueLine, QueueState, SlotLine, SlotPolicy, SlotSummary
 
 OPEN_STATES = (QueueState.READY, QueueState.LEASED, QueueState.DEAD)
@@ -99,7 +101,14 @@ def partner_from(
     ratio: int,
     basis: str,
 ) -> tuple[Partner, bool]:
-    """Return the partner that the operator described, and whether its secret was made just now."""
+    """Return the partner that the operator described, and whether its secret was made just now.
+
+    Raises `PartnerInvalid` for a name that the invitation in a mail could not show.
+    """
+    try:
+        plain_name(name)
+    except ForeignSign as sign:
+        raise PartnerInvalid("legal_name", str(sign)) from sign
     secret = (
         secret_file.read().strip() if secret_file else "whsec_" + b64encode(secrets.token_bytes(32)).decode()
     )
