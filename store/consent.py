@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from store import outbox, partners, slots, tables
-from store.database import Transaction, verb
 from store.errors import UnknownRecord
 from store.pool import advance_cases, decline_cases
 from store.records import Answer, CaseState, ConsentDecision, ConsentKind, Invitation, Purpose
+from store.transaction import Transaction, verb
 
 _HEAD = 1
 _FORM = 1

@@ -2,10 +2,8 @@
 
     verb ── store.call (waits) or await store.run ──► queue ──► thread ──► transaction ──► COMMIT ──► records
 
-A verb is a function of the domain, `(tx: Transaction, …) -> records`, marked `@verb`; it is one transaction.
 A caller hears of success only after COMMIT.
-A verb must have no effect but those on `tx`: after a lost connection or a deadlock it is run again.
-Nothing binds the models to a database, so several stores can live in one process.
+Verbs that wait at the same time share a commit on SQLite, each in its own savepoint.
 """
 
 import asyncio
@@ -14,124 +12,25 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import update_wrapper
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
-import peewee
 from playhouse.migrations import Runner  # type: ignore[import-untyped]  # peewee's stubs leave playhouse out
 
 from store.engines import DATABASE_ERRORS, Engine, drop_connection, engine_for, translated
 from store.errors import StoreError, StoreTooNew, StoreUnavailable
 from store.tables import StoreFact
+from store.transaction import FieldCipher, Transaction, Verb, verb
+
+__all__ = ["FieldCipher", "Store", "Transaction", "Verb", "open_store", "verb"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-M = TypeVar("M", bound=peewee.Model)
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _TRIES = 3
 _KEY_CHECK = "key-check"
-
-
-class FieldCipher(Protocol):
-    """What the store needs of a key: the store itself knows no cryptography."""
-
-    def encrypt(self, plain: bytes, *, field: str) -> bytes:
-        """Return `plain` sealed for this field; a different result each time."""
-        ...
-
-    def decrypt(self, sealed: bytes, *, field: str) -> bytes:
-        """Return what was sealed; WrongKey when it was sealed with another key or for another field."""
-        ...
-
-    def blind_index(self, value: str, *, field: str) -> bytes:
-        """Return a keyed digest: equal values give equal digests, and nothing leads back."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """What a verb works on: queries run here, and fields are sealed and opened here."""
-
-    database: peewee.Database
-    cipher: FieldCipher
-
-    def fetch(self, query: "peewee.ModelSelect[M]") -> list[M]:
-        """Return the rows of a query."""
-        return list(query.execute(self.database))
-
-    def first(self, query: "peewee.ModelSelect[M]") -> M | None:
-        """Return the first row of a query, or None."""
-        return next(iter(self.fetch(query.limit(1))), None)
-
-    def tuples(self, query: "peewee.ModelSelect[Any]") -> list[tuple[Any, ...]]:
-        """Return the rows of a query that joins or computes, as tuples."""
-        return list(query.tuples().execute(self.database))
-
-    def locked(self, query: "peewee.ModelSelect[M]", *, skip: bool = False) -> "peewee.ModelSelect[M]":
-        """Return the query with a lock on its rows; on SQLite the transaction has the write lock already.
-
-        With `skip`, rows that another transaction has locked are left out.
-        """
-        if not self.database.for_update:
-            return query
-        # NO KEY: a row that is only referred to by a new row stays free, or two verbs could block each other.
-        # peewee takes the clause itself for `True`; its stubs do not say so.
-        return query.for_update("FOR NO KEY UPDATE", skip_locked=skip)  # type: ignore[arg-type]  # See above.
-
-    def add(self, query: peewee.ModelInsert) -> int:
-        """Insert one row; return its id."""
-        row: int = query.execute(self.database)
-        return row
-
-    def add_new(self, query: peewee.ModelInsert) -> bool:
-        """Insert one row unless a unique value is taken; return whether it was inserted."""
-        count: int = query.on_conflict_ignore().as_rowcount().execute(self.database)
-        return count == 1
-
-    def change(self, query: peewee.ModelUpdate) -> int:
-        """Update rows; return how many."""
-        count: int = query.execute(self.database)
-        return count
-
-    def change_returning(self, query: peewee.ModelUpdate, field: "peewee.Field[R]") -> frozenset[R]:
-        """Update rows; return one field of each."""
-        return frozenset(row[0] for row in query.returning(field).tuples().execute(self.database))
-
-    def seal(self, text: str, field: str) -> bytes:
-        """Return a text encrypted for this field."""
-        return self.cipher.encrypt(text.encode("utf-8", "surrogatepass"), field=field)
-
-    def seal_optional(self, text: str | None, field: str) -> bytes | None:
-        """Return a text encrypted for this field; None stays None."""
-        return None if text is None else self.seal(text, field)
-
-    def unseal(self, sealed: bytes, field: str) -> str:
-        """Return the text that was sealed; WrongKey when the key is another."""
-        return self.cipher.decrypt(bytes(sealed), field=field).decode("utf-8", "surrogatepass")
-
-    def unseal_optional(self, sealed: bytes | None, field: str) -> str | None:
-        """Return the text that was sealed; None stays None."""
-        return None if sealed is None else self.unseal(sealed, field)
-
-
-class Verb(Generic[P, R]):
-    """A function of the domain that runs in one transaction."""
-
-    def __init__(self, function: Callable[Concatenate[Transaction, P], R]) -> None:
-        self._function = function
-        update_wrapper(self, function)
-
-    def __call__(self, tx: Transaction, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run inside the transaction of another verb."""
-        return self._function(tx, *args, **kwargs)
-
-
-def verb(function: Callable[Concatenate[Transaction, P], R]) -> Verb[P, R]:
-    """Mark a function as a verb of the store: only verbs can be given to `Store.call` and `Store.run`."""
-    return Verb(function)
 
 
 class _Job:
@@ -227,7 +126,7 @@ class Store:
             row = self._tx.first(StoreFact.select().where(StoreFact.name == _KEY_CHECK))
             if row is None:
                 sealed = self._tx.seal(_KEY_CHECK, "store_fact.value")
-                self._tx.add_new(StoreFact.insert(name=_KEY_CHECK, value=sealed))
+                self._tx.add_new(StoreFact.insert(name=_KEY_CHECK, value=sealed), StoreFact.name)
             else:
                 self._tx.unseal(row.value, "store_fact.value")
 

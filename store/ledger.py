@@ -7,11 +7,11 @@
 Two nodes that get the same message at once meet at the row of its fingerprint.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from store import tables
-from store.database import Transaction, verb
 from store.pool import advance_cases, capture_case, details_of, find_or_add_person
 from store.records import (
     Arrival,
@@ -24,6 +24,7 @@ from store.records import (
     RejectionDetails,
     Settlement,
 )
+from store.transaction import Transaction, verb
 
 _CLAIMABLE = (
     DeliveryState.PENDING,
@@ -32,6 +33,9 @@ _CLAIMABLE = (
     DeliveryState.UNKNOWN,
 )
 """REFUSED too: whoever sends the message again asks again."""
+_Key = tuple[CopyKind, frozenset[bytes]]
+"""A copy within its message: for whom it is, in any order."""
+
 _BEFORE_THE_DOT = (DeliveryState.REFUSED, DeliveryState.DEFERRED)
 _UNCLAIMED = (DeliveryState.PENDING, DeliveryState.REFUSED, DeliveryState.DEFERRED)
 """Not UNKNOWN: that the next hop may have the mail stays true whatever a later try meets."""
@@ -47,25 +51,18 @@ def open_message(tx: Transaction, arrival: Arrival, *, now: datetime) -> LedgerE
     delivery's recipients, not at the plan's.
     The same recipient planned twice is one delivery, returned twice.
     """
-    tx.add_new(
-        tables.Message.insert(
-            fingerprint=arrival.fingerprint,
-            trace_id=arrival.trace_id,
-            mail_from=tx.seal(_text(arrival.mail_from), "message.mail_from"),
-            attempts=0,
-            first_seen=now,
-            last_seen=now,
+    message_id, trace_id, attempts = _recognise(tx, arrival, now)
+    known = {_key(d.kind, d.recipients): d for d in _of_message(tx, message_id)} if attempts > 1 else {}
+    people = _find_people(tx, arrival.copies, known, now=now)
+    deliveries = []
+    for copy in arrival.copies:
+        waiting = _unserved(copy, known)
+        delivery = known.get(_key(copy.kind, waiting)) or _add_delivery(
+            tx, message_id, replace(copy, recipients=waiting), people, now=now
         )
-    )
-    message = tx.first(
-        tx.locked(tables.Message.select().where(tables.Message.fingerprint == arrival.fingerprint))
-    )
-    assert message is not None  # noqa: S101  # Just inserted, or it was there.
-    attempts = message.attempts + 1
-    tx.change(tables.Message.update(attempts=attempts, last_seen=now).where(tables.Message.id == message.id))
-    people = _find_people(tx, message.id, arrival.copies, now=now)
-    deliveries = tuple(_delivery_for(tx, message.id, copy, people, now=now) for copy in arrival.copies)
-    return LedgerEntry(message.id, message.trace_id, attempts, deliveries)
+        known[_key(delivery.kind, delivery.recipients)] = delivery
+        deliveries.append(delivery)
+    return LedgerEntry(message_id, trace_id, attempts, tuple(deliveries))
 
 
 @verb
@@ -74,8 +71,7 @@ def find_message(tx: Transaction, fingerprint: bytes) -> LedgerEntry | None:
     message = tx.first(tables.Message.select().where(tables.Message.fingerprint == fingerprint))
     if message is None:
         return None
-    deliveries = tuple(_records(tx, tables.Delivery.message_id == message.id))
-    return LedgerEntry(message.id, message.trace_id, message.attempts, deliveries)
+    return LedgerEntry(message.id, message.trace_id, message.attempts, _of_message(tx, message.id))
 
 
 @verb
@@ -89,7 +85,7 @@ def claim_deliveries(
     """
     table = tables.Delivery
     abandoned = (table.state == DeliveryState.SENDING) & (table.lease_until <= now)
-    return tx.change_returning(
+    claimed = tx.change_returning(
         table.update(
             state=DeliveryState.SENDING,
             claimed_by=claimed_by,
@@ -98,6 +94,7 @@ def claim_deliveries(
         ).where(table.id.in_(tuple(ids)) & (table.state.in_(_CLAIMABLE) | abandoned)),
         table.id,
     )
+    return frozenset(row[0] for row in claimed)
 
 
 @verb
@@ -127,114 +124,112 @@ def settle(tx: Transaction, settlements: Sequence[Settlement], *, claimed_by: st
                 advance_cases(tx, [delivery.case_id], CaseState.INVITED)
 
 
+def _recognise(tx: Transaction, arrival: Arrival, now: datetime) -> tuple[int, str, int]:
+    """Return the message's id, first trace id and number of arrivals; its row is ours until the commit."""
+    table = tables.Message
+    new_id = tx.add_new(
+        table.insert(
+            fingerprint=arrival.fingerprint,
+            trace_id=arrival.trace_id,
+            mail_from=tx.seal(_text(arrival.mail_from), "message.mail_from"),
+            attempts=1,
+            first_seen=now,
+            last_seen=now,
+        ),
+        table.id,
+    )
+    if new_id is not None:
+        return new_id, arrival.trace_id, 1
+    again = table.update(attempts=table.attempts + 1, last_seen=now).where(
+        table.fingerprint == arrival.fingerprint
+    )
+    message_id, trace_id, attempts = tx.change_returning(again, table.id, table.trace_id, table.attempts)[0]
+    return message_id, trace_id, attempts
+
+
 def _find_people(
-    tx: Transaction, message_id: int, copies: Iterable[PlannedCopy], *, now: datetime
+    tx: Transaction, copies: Iterable[PlannedCopy], known: Mapping[_Key, Delivery], *, now: datetime
 ) -> dict[tuple[bytes, ...], int]:
     """Return the person behind each candidate's copy that is new to this message.
 
     Every node takes them in one order, so that two messages to the same people do not block each other.
     """
-    new = [
-        copy
+    new = {
+        copy.recipients: copy
         for copy in copies
-        if copy.kind is CopyKind.CANDIDATE
-        and _find_delivery(tx, message_id, copy.kind, copy.recipients) is None
-    ]
+        if copy.kind is CopyKind.CANDIDATE and _key(copy.kind, copy.recipients) not in known
+    }
     return {
-        copy.recipients: find_or_add_person(
+        recipients: find_or_add_person(
             tx,
-            copy.recipients[0].decode("utf-8", "backslashreplace"),
+            recipients[0].decode("utf-8", "backslashreplace"),
             copy.details.name if copy.details else None,
             now=now,
         )
-        for copy in sorted(new, key=lambda copy: copy.recipients)
+        for recipients, copy in sorted(new.items())
     }
 
 
-def _delivery_for(
-    tx: Transaction,
-    message_id: int,
-    copy: PlannedCopy,
-    people: dict[tuple[bytes, ...], int],
-    *,
-    now: datetime,
-) -> Delivery:
-    if copy.kind is CopyKind.INTERNAL:
-        return _internal_delivery(tx, message_id, copy.recipients)
-    known = _find_delivery(tx, message_id, copy.kind, copy.recipients)
-    if known is not None:
-        return known
-    case_id = capture_case(
-        tx,
-        message_id=message_id,
-        person_id=people[copy.recipients],
-        details=copy.details or RejectionDetails(),
-        now=now,
-    )
-    return _add_delivery(tx, message_id, copy.kind, copy.recipients, case_id=case_id, link_id=copy.link_id)
-
-
-def _internal_delivery(tx: Transaction, message_id: int, recipients: tuple[bytes, ...]) -> Delivery:
-    """Return the delivery for those who have no copy yet, or an accepted one when everybody has."""
-    table = tables.Delivery
-    accepted = _records(
-        tx,
-        (table.message_id == message_id)
-        & (table.kind == CopyKind.INTERNAL)
-        & (table.state == DeliveryState.ACCEPTED),
-    )
+def _unserved(copy: PlannedCopy, known: Mapping[_Key, Delivery]) -> tuple[bytes, ...]:
+    """Return whom a copy is still for; the served ones' own group when everybody has theirs."""
+    if copy.kind is CopyKind.CANDIDATE:
+        return copy.recipients
+    accepted = [
+        d for d in known.values() if d.kind is CopyKind.INTERNAL and d.state is DeliveryState.ACCEPTED
+    ]
     served = {recipient for delivery in accepted for recipient in delivery.recipients}
-    waiting = tuple(recipient for recipient in recipients if recipient not in served)
-    if accepted and not waiting:
-        return accepted[0]
-    return _find_delivery(tx, message_id, CopyKind.INTERNAL, waiting) or _add_delivery(
-        tx, message_id, CopyKind.INTERNAL, waiting
-    )
-
-
-def _find_delivery(
-    tx: Transaction, message_id: int, kind: CopyKind, recipients: tuple[bytes, ...]
-) -> Delivery | None:
-    table = tables.Delivery
-    found = _records(
-        tx,
-        (table.message_id == message_id)
-        & (table.kind == kind)
-        & (table.recipients_index == _recipients_index(tx, recipients)),
-    )
-    return found[0] if found else None
+    waiting = tuple(recipient for recipient in copy.recipients if recipient not in served)
+    return waiting if waiting or not accepted else accepted[0].recipients
 
 
 def _add_delivery(
     tx: Transaction,
     message_id: int,
-    kind: CopyKind,
-    recipients: tuple[bytes, ...],
+    copy: PlannedCopy,
+    people: Mapping[tuple[bytes, ...], int],
     *,
-    case_id: int | None = None,
-    link_id: bytes = b"",
+    now: datetime,
 ) -> Delivery:
+    case_id, details = None, None
+    if copy.kind is CopyKind.CANDIDATE:
+        case_id, details = capture_case(
+            tx,
+            message_id=message_id,
+            person_id=people[copy.recipients],
+            details=copy.details or RejectionDetails(),
+            now=now,
+        )
     delivery_id = tx.add(
         tables.Delivery.insert(
             message_id=message_id,
             case_id=case_id,
-            kind=kind,
-            recipients_index=_recipients_index(tx, recipients),
-            recipients=tx.seal(_text(b"\n".join(recipients)), "delivery.recipients"),
-            link_id=link_id or None,
+            kind=copy.kind,
+            recipients_index=_recipients_index(tx, copy.recipients),
+            recipients=tx.seal(_text(b"\n".join(copy.recipients)), "delivery.recipients"),
+            link_id=copy.link_id or None,
             state=DeliveryState.PENDING,
             attempts=0,
         )
     )
-    return _records(tx, tables.Delivery.id == delivery_id)[0]
+    return Delivery(
+        id=delivery_id,
+        kind=copy.kind,
+        recipients=copy.recipients,
+        state=DeliveryState.PENDING,
+        link_id=copy.link_id,
+        details=details,
+        reply_code=None,
+        reply_text=None,
+        attempts=0,
+    )
 
 
-def _records(tx: Transaction, condition: object) -> list[Delivery]:
-    rows = tx.fetch(tables.Delivery.select().where(condition).order_by(tables.Delivery.id))
-    case_ids = [row.case_id for row in rows if row.case_id is not None]
-    cases = tx.fetch(tables.RejectionCase.select().where(tables.RejectionCase.id.in_(case_ids)))
+def _of_message(tx: Transaction, message_id: int) -> tuple[Delivery, ...]:
+    table = tables.Delivery
+    rows = tx.fetch(table.select().where(table.message_id == message_id).order_by(table.id))
+    cases = tx.fetch(tables.RejectionCase.select().where(tables.RejectionCase.message_id == message_id))
     details = {case.id: details_of(tx, case) for case in cases}
-    return [_record(tx, row, details.get(row.case_id) if row.case_id else None) for row in rows]
+    return tuple(_record(tx, row, details[row.case_id] if row.case_id else None) for row in rows)
 
 
 def _record(tx: Transaction, row: tables.Delivery, details: RejectionDetails | None) -> Delivery:
@@ -250,6 +245,10 @@ def _record(tx: Transaction, row: tables.Delivery, details: RejectionDetails | N
         reply_text=tx.unseal_optional(row.reply_text, "delivery.reply_text"),
         attempts=row.attempts,
     )
+
+
+def _key(kind: CopyKind, recipients: Iterable[bytes]) -> _Key:
+    return kind, frozenset(recipients)
 
 
 def _recipients_index(tx: Transaction, recipients: tuple[bytes, ...]) -> bytes:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from store import partners, tables
-from store.database import Transaction, verb
 from store.errors import LeaseLost
 from store.pool import advance_cases
 from store.records import CaseState, Claim, ConsentKind, Purpose, QueueLine, QueueState, Submission
+from store.transaction import Transaction, verb
 
 SUBMISSION = "submission"
 """The kind whose reference is a submission's id."""

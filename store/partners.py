@@ -6,9 +6,9 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from store import tables
-from store.database import Transaction, verb
 from store.errors import PartnerInvalid, UnknownRecord
 from store.records import Partner, SlotPolicy
+from store.transaction import Transaction, verb
 
 BASES = ("consented", "submitted", "acknowledged", "hired")
 """The steps that a slot policy can count."""

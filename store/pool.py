@@ -7,8 +7,8 @@ from collections.abc import Collection
 from datetime import datetime
 
 from store import tables
-from store.database import Transaction, verb
 from store.records import CaseState, RejectionDetails
+from store.transaction import Transaction, verb
 
 _ORDER = (
     CaseState.CAPTURED,
@@ -33,26 +33,28 @@ def count_people(tx: Transaction) -> int:
 
 def find_or_add_person(tx: Transaction, email: str, name: str | None, *, now: datetime) -> int:
     """Return the id of the person with this address; a name that is new to us replaces the one we had."""
+    table = tables.Person
     index = tx.cipher.blind_index(_look_up_form(email), field="person.email")
     sealed_name = tx.seal_optional(name, "person.name")
-    tx.add_new(
-        tables.Person.insert(
-            email_index=index, email=tx.seal(email, "person.email"), name=sealed_name, created_at=now
-        )
+    email_sealed = tx.seal(email, "person.email")
+    new_id = tx.add_new(
+        table.insert(email_index=index, email=email_sealed, name=sealed_name, created_at=now), table.id
     )
-    person = tx.first(tx.locked(tables.Person.select().where(tables.Person.email_index == index)))
-    assert person is not None  # noqa: S101  # Just inserted, or it was there.
+    if new_id is not None:
+        return new_id
+    person = tx.fetch(tx.locked(table.select().where(table.email_index == index)))[0]
     if name is not None and tx.unseal_optional(person.name, "person.name") != name:
-        tx.change(tables.Person.update(name=sealed_name).where(tables.Person.id == person.id))
+        tx.change(table.update(name=sealed_name).where(table.id == person.id))
     return person.id
 
 
 def capture_case(
     tx: Transaction, *, message_id: int, person_id: int, details: RejectionDetails, now: datetime
-) -> int:
-    """Return the id of this person's case in this message; a case that is there already keeps its details."""
-    tx.add_new(
-        tables.RejectionCase.insert(
+) -> tuple[int, RejectionDetails]:
+    """Return the id and details of this person's case in this message; one that is there keeps its own."""
+    table = tables.RejectionCase
+    new_id = tx.add_new(
+        table.insert(
             message_id=message_id,
             person_id=person_id,
             state=CaseState.CAPTURED,
@@ -64,15 +66,14 @@ def capture_case(
             template=details.template,
             reason_code=details.reason_code,
             captured_at=now,
-        )
+        ),
+        table.id,
     )
-    case = tx.first(
-        tables.RejectionCase.select(tables.RejectionCase.id).where(
-            (tables.RejectionCase.message_id == message_id) & (tables.RejectionCase.person_id == person_id)
-        )
-    )
-    assert case is not None  # noqa: S101  # Just inserted, or it was there.
-    return case.id
+    if new_id is not None:
+        return new_id, details
+    known = (table.message_id == message_id) & (table.person_id == person_id)
+    case = tx.fetch(table.select().where(known))[0]
+    return case.id, details_of(tx, case)
 
 
 def details_of(tx: Transaction, case: tables.RejectionCase) -> RejectionDetails:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from store import outbox, slots, tables
-from store.database import Transaction, verb
 from store.errors import UnknownRecord
 from store.pool import advance_cases
 from store.records import Acknowledgement, CaseState, Claim, ProvisionRecord, QueueState
+from store.transaction import Transaction, verb
 
 _KEEP_YEARS = 3
 """Enforcement Rules of the APPI on the retention of records of provision: three years in the general case."""
@@ -49,7 +49,8 @@ def record_sent(
             consent_id=sent.consent_id,
             provided_at=now,
             keep_until=_three_years_after(now),
-        )
+        ),
+        tables.ProvisionRecord.id,
     )
     advance_cases(tx, [row.case_id], CaseState.SUBMITTED)
     slots.count(tx, row.partner_id, row.person_id, step="submitted", reference=row.key, now=now)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from store import partners, tables
-from store.database import Transaction, verb
 from store.records import SlotKind, SlotLine, SlotSummary
+from store.transaction import Transaction, verb
 
 
 @verb
@@ -107,7 +107,7 @@ def _totals(tx: Transaction, partner_id: str) -> _Totals:
 
 def _write(tx: Transaction, partner_id: str, line: _Line, totals: _Totals, now: datetime) -> bool:
     """Append a line unless its key is there already; return whether it was appended."""
-    return tx.add_new(
+    line_id = tx.add_new(
         tables.SlotLine.insert(
             partner_id=partner_id,
             kind=line.kind,
@@ -120,8 +120,10 @@ def _write(tx: Transaction, partner_id: str, line: _Line, totals: _Totals, now: 
             towards_next_after=totals.towards_next,
             granted_after=totals.granted,
             available_after=totals.available,
-        )
+        ),
+        tables.SlotLine.id,
     )
+    return line_id is not None
 
 
 def _summary(row: tables.Partner, totals: _Totals) -> SlotSummary:
