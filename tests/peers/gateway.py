@@ -62,7 +62,7 @@ class Gateway:
         )
         return gateway
 
-    def set(self, section: str, **values: str) -> None:
+    def set(self, section: str, **values: str | int) -> None:
         """Put settings into their section of the file."""
         path = self.folder / "goen.toml"
         lines = path.read_text().split("\n")

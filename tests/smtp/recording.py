@@ -66,12 +66,15 @@ class RecordingNextHop:
     """Each command line heard on any connection, without its line end."""
     messages: list[Received] = field(default_factory=list)
     connections: int = 0
+    held: int = 0
+    """Answers that wait for `let_go`."""
     open_connections: int = 0
     abandoned: list[bytes] = field(default_factory=list)
     """Contents that broke off before the final dot, as far as they came."""
     port: int = 0
     _server: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _gates: dict[str, asyncio.Event] = field(default_factory=dict)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> Self:
@@ -89,6 +92,15 @@ class RecordingNextHop:
 
     def answer(self, verb: str, *answers: Answer) -> None:
         self.answers[verb].extend(answers)
+
+    def hold(self, verb: str) -> None:
+        """Answer this verb only after `let_go`."""
+        self._gates[verb] = asyncio.Event()
+
+    def let_go(self) -> None:
+        """Give the answers that were held."""
+        while self._gates:
+            self._gates.popitem()[1].set()
 
     def heard(self, verb: bytes) -> list[bytes]:
         return [line for line in self.commands if line.upper().startswith(verb)]
@@ -153,6 +165,9 @@ class RecordingNextHop:
         await self._say(writer, "DOT")
 
     async def _say(self, writer: asyncio.StreamWriter, verb: str, usual: bytes | None = None) -> bytes:
+        if verb in self._gates:
+            self.held += 1
+            await self._gates[verb].wait()
         answer: Answer = usual or _USUAL.get(verb, b"500 5.5.1 what?\r\n")
         if self.answers[verb]:
             answer = self.answers[verb].popleft()
