@@ -2,7 +2,9 @@ import pytest
 
 from gateway.mail import check, eligible, footer
 from gateway.mail.check import CheckFailed
+from gateway.mail.eligible import Target
 from gateway.mail.footer import Footer
+from gateway.mail.text import Edit
 
 HEADER = b"From: hr@example.com\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
 PLAIN = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
@@ -28,6 +30,7 @@ def test_a_faithful_rewrite_passes(invitation: Footer) -> None:
         (b"--m--\r\n", b"--m-- \r\n"),
         (b"--m--\r\n", b"--m\r\n\r\n--m--\r\n"),
         ("さようなら".encode(), "さようなら。".encode()),
+        ("さようなら".encode(), " さようなら".encode()),
         ("佐々木".encode(), "佐佐木".encode()),
         (b"4f7q", b"5f7q"),
         (b"https", b"https://relay.example.jp/c/4f7q https"),
@@ -43,6 +46,20 @@ def test_anything_else_is_found(old: bytes, new: bytes, invitation: Footer) -> N
     assert broken != copy
     with pytest.raises(CheckFailed):
         check.check(MAIL, broken, reading, invitation)
+
+
+def test_a_wrong_wish_is_found_too(invitation: Footer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check does not believe the edits: a rewrite that takes one character too many is caught."""
+    right = footer.edits
+
+    def greedy(target: Target, wanted: Footer | None) -> list[Edit]:
+        return [(start - 3, end, new) for start, end, new in right(target, wanted)]
+
+    monkeypatch.setattr(footer, "edits", greedy)
+    reading = eligible.read(MAIL, stamp_key=b"")
+    copy = footer.rewrite(MAIL, reading, invitation)
+    with pytest.raises(CheckFailed, match="author"):
+        check.check(MAIL, copy, reading, invitation)
 
 
 def test_a_mail_that_was_not_rewritten_fails(invitation: Footer) -> None:

@@ -118,7 +118,8 @@ def test_the_pre_filter_does_not_decode_what_cannot_be_text() -> None:
         b"\r\n=5B=5B=72=65=6C=61=79:reject=\r\nion]]",
         b"\r\n[[re<b>la</b>y:rejec&shy;tion]]",
         b'Subject: in iso-2022-jp\r\n\r\n\x1b$B<R\x1b(B [[rel<wbr>ay:rejection]]<br title=">">',
-        b"--x\r\nContent-Type: text/html\r\n\r\n<!-- open\r\n--x\r\n\r\n<p>[[re<i>lay:rejection]]",
+        b"Subject: in iso-2022-jp\r\n\r\n\x1b$B<R\x1b(B [[re&zwnj;lay:&thinsp;&ensp;rejection]] a > b",
+        b"--x\r\n\r\n<!-- open\r\n--x\r\n\r\n[[re<span class=SomethingLong>lay:rejection]]",
         b"\r\n[\0[\0r\0e\0l\0a\0y\0:\0r\0e\0j\0e\0c\0t\0i\0o\0n\0]\0]\0",
     ],
 )

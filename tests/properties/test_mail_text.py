@@ -4,7 +4,7 @@ import quopri
 import re
 from base64 import b64decode
 
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from gateway.mail import charsets, text, transfer
@@ -101,6 +101,7 @@ def read(raw: bytes) -> Text:
     st.sampled_from(["7bit", "8bit", "quoted-printable", "base64"]),
     st.lists(st.tuples(st.integers(0, 40), st.integers(0, 10), NEW.map("".join)), max_size=3),
 )
+@example("山田 太郎 様", "iso-2022-jp", "7bit", [(0, 7, ""), (0, 0, "次の機会")])
 def test_edited_text_is_what_the_spliced_bytes_decode_to(
     content: str, charset: str, encoding: str, wishes: list[tuple[int, int, str]]
 ) -> None:
@@ -127,6 +128,7 @@ def test_edited_text_is_what_the_spliced_bytes_decode_to(
 
 
 @given(JIS_SOUP, st.integers(0, 30), st.integers(0, 8), NEW.map("".join))
+@example(b"\x1b$Babc", 2, 0, "次の機会")
 def test_an_edit_among_escape_sequences_keeps_the_rest(
     data: bytes, start: int, length: int, new: str
 ) -> None:
