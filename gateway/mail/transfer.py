@@ -26,6 +26,7 @@ _QP_TOKEN = re.compile(rb"=[0-9A-Fa-f]{2}|==|.", re.DOTALL)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 _WHITE = b" \t\r\n"
 _QP_LITERAL = frozenset(range(33, 127)) - {ord("=")} | {ord(" "), ord("\t")}
+_QP_TOKENS = tuple(b"%c" % code if code in _QP_LITERAL else b"=%02X" % code for code in range(256))
 
 
 def decode(body: bytes, encoding: str) -> bytes | None:
@@ -144,7 +145,7 @@ def _qp_edit(body: bytes, lines: list[_QpLine], start: int, end: int, new: bytes
 
 def _qp_line(line: bytes, end: bytes) -> bytes:
     """Encode one logical line as lines of at most 76 octets joined by soft breaks."""
-    tokens = [chr(c).encode("ascii") if c in _QP_LITERAL else b"=%02X" % c for c in line]
+    tokens = [_QP_TOKENS[code] for code in line]
     if tokens and tokens[-1] in (b" ", b"\t"):
         tokens[-1] = b"=%02X" % line[-1]
     rows: list[bytes] = []
