@@ -143,6 +143,19 @@ def test_a_database_that_another_process_holds_is_unavailable(sqlite_url: str, k
         store.call(note, "n")
 
 
+@pytest.mark.parametrize(("chosen", "expected"), [("", "10s"), ("%20-clock_timeout%3D3s", "3s")])
+def test_a_lock_is_waited_for_ten_seconds_unless_the_url_says_otherwise(
+    postgres_url: str, keyring: Keyring, chosen: str, expected: str
+) -> None:
+    @verb
+    def patience(tx: Transaction) -> str:
+        row: str = tx.database.execute_sql("SHOW lock_timeout").fetchone()[0]  # type: ignore[no-untyped-call]  # peewee's stubs leave it untyped
+        return row
+
+    with open_store(postgres_url + chosen, keyring) as store:
+        assert store.call(patience) == expected
+
+
 def test_a_row_that_another_node_never_lets_go_is_unavailable(postgres_url: str, keyring: Keyring) -> None:
     with (
         open_store(postgres_url + "%20-clock_timeout%3D50", keyring) as store,
