@@ -74,14 +74,14 @@ async def _serve(settings: Settings, parts: Parts, journal: Journal) -> None:
     house = build(settings, journal)
     for name in settings.unprepared:
         journal.unprepared(name)
-    async with running(house, sockets, worker=parts.worker), stop_signal() as stopped:
+    async with stop_signal() as stopped, running(house, sockets, worker=parts.worker):
         journal.stopping(await stopped)
     journal.stopped()
 
 
 @asynccontextmanager
 async def stop_signal() -> AsyncIterator[asyncio.Future[str]]:
-    """Give a future that SIGTERM or SIGINT resolves with the signal's name."""
+    """Give a future that SIGTERM or SIGINT resolves with the signal's name; a second one changes nothing."""
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[str] = loop.create_future()
 

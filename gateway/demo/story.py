@@ -104,8 +104,8 @@ async def _stay(folder: Path, smtp_port: int, web_port: int, say: Say) -> None:
     mail = compose(Given(None, None, ()))
     domain = company_domain(mail)
     async with (
-        set_stage(folder, company_domain=domain, smtp_port=smtp_port, web_port=web_port) as stage,
         stop_signal() as stopped,
+        set_stage(folder, company_domain=domain, smtp_port=smtp_port, web_port=web_port) as stage,
     ):
         earlier = len(stage.mailbox.numbers())
         say(
