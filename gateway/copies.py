@@ -34,7 +34,10 @@ class PassReason(StrEnum):
 
     UNMARKED = "unmarked", "It carries no marker."
     ORGANISATION_INCOMPLETE = "organisation-incomplete", "The section [organisation] is not filled in yet."
-    NO_PARTNER = "no-partner", "There is no partner yet to whom a candidate could be provided."
+    NO_PARTNER = (
+        "no-partner",
+        "There is no partner with a live licence to offer to a candidate.",
+    )
     NO_AUTHOR = "no-author", "It has no From address, so no signature can stand for it."
     NO_SIGNING_KEY = "no-signing-key", "There is no DKIM key for the domain of its From address."
     CANNOT_CARRY = "cannot-carry", "Its charset or its structure cannot carry the invitation."

@@ -132,11 +132,12 @@ class MessageJourney:
         self, scribe: Scribe, message: MarkedMessage, remembered: Sequence[PlannedCopy] | None = None
     ) -> tuple[Copy, ...]:
         """Write a copy for each plan, in a thread, because a signature takes milliseconds."""
+        now = self._clock()
         known = await self._store.run(partners.list_partners)
-        if not known:
+        names = tuple(partner.legal_name for partner in known if partner.may_be_offered(now))
+        if not names:
             raise Unwritable(PassReason.NO_PARTNER)
-        names = tuple(partner.legal_name for partner in known)
-        date = format_datetime(self._clock())
+        date = format_datetime(now)
 
         def write() -> tuple[Copy, ...]:
             plans = scribe.plan(message) if remembered is None else remembered

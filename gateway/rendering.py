@@ -30,13 +30,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from gateway.mail.footer import Footer
 from gateway.plain_text import ForeignSign, folded, line_fault, plain_name
-from store.records import Partner
+from store.records import HOME_COUNTRY, Partner
 
 LANGUAGES: Final[Mapping[str, str]] = {"ja": "日本語", "en": "English"}
 """Each language by its code and its own name, in the order of the switch on the pages."""
-
-HOME_COUNTRY: Final = "JP"
-"""A recipient elsewhere needs information that the published texts do not hold (APPI, article 28)."""
 
 _EVERY_PAGE: Final = frozenset({"language", "languages", "words", "organisation", "base"})
 _PERSONAL: Final = _EVERY_PAGE | {"name", "facts", "offers", "problem", "nonce"}

@@ -109,6 +109,7 @@ def build(
         public_url=settings.web.public_url,
         journal=journal,
         ready=store.ready,
+        clock=clock,
         extra_routes=more_routes,
     )
     return House(store, journal, next_hop, delivery, door_rules, household, way_out, worker, app)

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+HOME_COUNTRY = "JP"
+"""Where providing data to a partner is not a provision abroad (APPI, article 28)."""
+
 
 class CopyKind(StrEnum):
     """For whom a copy of a marked message is written."""
@@ -177,6 +180,15 @@ class Partner:
     secret: str = field(repr=False)
     """The signing secret in the form `whsec_` and base64 (Standard Webhooks)."""
     policy: SlotPolicy = SlotPolicy()
+
+    def may_be_offered(self, now: datetime) -> bool:
+        """Whether a candidate may be asked for consent to this partner now.
+
+        Not with an expired licence, and not abroad: the published consent texts lack what APPI, article 28
+        asks for there.
+        """
+        licensed = self.licence_expires is None or self.licence_expires > now
+        return licensed and self.country == HOME_COUNTRY
 
 
 @dataclass(frozen=True, slots=True)

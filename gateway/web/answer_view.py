@@ -5,8 +5,8 @@ from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from gateway.rendering import HOME_COUNTRY, ConsentText, Organisation, Rendering
-from store.records import CaseState, ConsentDecision, ConsentKind, Invitation, Partner, Purpose
+from gateway.rendering import ConsentText, Organisation, Rendering
+from store.records import HOME_COUNTRY, CaseState, ConsentDecision, ConsentKind, Invitation, Partner, Purpose
 
 ZONE: Final = ZoneInfo("Asia/Tokyo")
 """The days on the pages are Japanese days: the notices come from companies in Japan."""
@@ -66,11 +66,17 @@ class AnswerView:
 
 
 def view_of(
-    invitation: Invitation, language: str, *, rendering: Rendering, edition: str, organisation: Organisation
+    invitation: Invitation,
+    language: str,
+    *,
+    now: datetime,
+    rendering: Rendering,
+    edition: str,
+    organisation: Organisation,
 ) -> AnswerView:
     """Turn an invitation into what its page shows.
 
-    A partner abroad is not offered, because the published texts lack what APPI, article 28 asks for.
+    A partner that may not be asked for at `now` is not offered.
     An expired invitation offers nothing, but decisions stay visible and consent can still be withdrawn.
     """
     latest = {(decision.partner_id, decision.purpose): decision for decision in invitation.decisions}
@@ -79,12 +85,12 @@ def view_of(
         for partner in invitation.partners
         if (partner.id, Purpose.PROVISION) in latest
     }
-    home = [partner for partner in invitation.partners if partner.country == HOME_COUNTRY]
+    open_partners = [partner for partner in invitation.partners if partner.may_be_offered(now)]
     texts = {
         partner.id: rendering.consent_text(language, edition, organisation=organisation, partner=partner)
-        for partner in home
+        for partner in open_partners
     }
-    open_to_answer = [] if invitation.state is CaseState.EXPIRED else home
+    open_to_answer = [] if invitation.state is CaseState.EXPIRED else open_partners
     return AnswerView(
         name=invitation.name,
         facts=_facts(invitation, language),
@@ -120,7 +126,8 @@ def _standing(
     organisation: Organisation,
 ) -> Standing:
     text = None
-    if decision.kind is ConsentKind.GRANTED and decision.text_edition in rendering.editions:
+    at_home = partner.country == HOME_COUNTRY  # It may have moved since.
+    if at_home and decision.kind is ConsentKind.GRANTED and decision.text_edition in rendering.editions:
         again = rendering.consent_text(
             decision.language, decision.text_edition, organisation=organisation, partner=partner
         )

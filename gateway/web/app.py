@@ -1,6 +1,7 @@
 """The web application: routes, and the one place where an error becomes a page."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -31,6 +32,7 @@ def build_app(
     public_url: str,
     journal: Journal,
     ready: Callable[[], Awaitable[bool]],
+    clock: Callable[[], datetime],
     extra_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Build the application.
@@ -48,6 +50,7 @@ def build_app(
         organisation=organisation,
         edition=edition,
         public_url=public_url,
+        clock=clock,
     )
     return Starlette(
         routes=[

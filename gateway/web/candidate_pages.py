@@ -6,8 +6,9 @@ A POST that counts is answered by 303 to the same address.
 An unknown link gets the same 404 as any other unknown address.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -63,6 +64,7 @@ class CandidatePages:
     """The consent text that is shown to those who have not answered."""
     public_url: str
     """The address under which candidates reach these pages."""
+    clock: Callable[[], datetime]
 
     async def show(self, request: Request) -> Response:
         """GET and HEAD."""
@@ -132,6 +134,7 @@ class CandidatePages:
         return view_of(
             invitation,
             language,
+            now=self.clock(),
             rendering=self.rendering,
             edition=self.edition,
             organisation=self.organisation,

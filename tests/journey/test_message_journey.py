@@ -3,15 +3,16 @@
 import asyncio
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 
 import pytest
 
 from store.database import Transaction, verb
-from store.records import DeliveryState
+from store.records import DeliveryState, Partner
 from store.tables import Delivery, Person, RejectionCase
-from tests.journey.conftest import Gateway, OpenGateway, without_keys
+from tests.journey.conftest import PARTNER, Gateway, OpenGateway, without_keys
 from tests.smtp.recording import Client, Fault, eventually
 
 LINK = re.compile(rb"https://goen\.example\.com/c/[a-z2-7]{40}")
@@ -96,8 +97,18 @@ async def test_marked_mail_passes_as_it_came_while_the_organisation_is_incomplet
     assert gateway.reasons == ["organisation-incomplete"]
 
 
-async def test_marked_mail_passes_as_it_came_without_a_partner(open_gateway: OpenGateway) -> None:
-    gateway = await open_gateway(partners=())
+@pytest.mark.parametrize(
+    "partners",
+    [
+        (),
+        (replace(PARTNER, licence_expires=datetime(2020, 1, 1, tzinfo=UTC)),),
+        (replace(PARTNER, country="US"),),
+    ],
+)
+async def test_marked_mail_passes_as_it_came_without_a_partner_that_may_be_offered(
+    open_gateway: OpenGateway, partners: tuple[Partner, ...]
+) -> None:
+    gateway = await open_gateway(partners=partners)
     assert await gateway.send(MARKED, "taro@example.jp") == KEPT.rstrip()
     assert [message.content for message in gateway.hop.messages] == [MARKED]
     assert gateway.reasons == ["no-partner"]

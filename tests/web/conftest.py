@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,7 @@ def app(
         edition=rendering.editions[-1],
         public_url=PUBLIC_URL,
         journal=journal,
+        clock=lambda: datetime.now(UTC),
         ready=ready,
     )
 

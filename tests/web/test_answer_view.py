@@ -1,7 +1,8 @@
 """What a page shows of an invitation."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -47,7 +48,9 @@ def _granted(digest: bytes) -> ConsentDecision:
 @pytest.fixture
 def view(rendering: Rendering, organisation: Organisation) -> ViewOf:
     def _view(invitation: Invitation) -> AnswerView:
-        return view_of(invitation, "ja", rendering=rendering, edition="2026-11", organisation=organisation)
+        return view_of(
+            invitation, "ja", now=NOW, rendering=rendering, edition="2026-11", organisation=organisation
+        )
 
     return _view
 
@@ -116,3 +119,16 @@ def test_an_address_is_shown_for_its_owner_only(address: str, shown: str) -> Non
 def test_days_are_japanese_days() -> None:
     assert day_of(NOW, "ja") == "2026年11月24日"
     assert day_of(NOW, "en") == "24 Nov 2026"
+
+
+def test_a_partner_whose_licence_has_expired_is_not_offered_any_more(view: ViewOf, partner: Partner) -> None:
+    valid = replace(partner, licence_expires=NOW + timedelta(seconds=1))
+    assert [offer.partner_id for offer in view(_invitation(valid)).offers] == ["aozora"]
+    expired = replace(partner, licence_expires=NOW)
+    assert view(_invitation(expired)).offers == ()
+
+
+def test_a_partner_that_moved_abroad_after_the_consent_still_shows_it(view: ViewOf, partner: Partner) -> None:
+    """It can be withdrawn; the text it rests on cannot be rendered for a partner abroad."""
+    (standing,) = view(_invitation(replace(partner, country="US"), _granted(bytes(32)))).standings
+    assert (standing.kind, standing.text) == ("granted", None)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -271,6 +272,7 @@ async def test_a_mistake_of_ours_is_a_page_without_its_text_and_a_line_in_the_jo
         edition="2026-11",
         public_url=PUBLIC_URL,
         journal=journal,
+        clock=lambda: datetime.now(UTC),
         ready=ready,
         extra_routes=[Route("/broken", broken), Route("/own", _with_its_own_policy)],
     )
@@ -306,6 +308,7 @@ async def test_behind_a_path_of_another_web_server_links_keep_the_path(
         edition="2026-11",
         public_url=f"{PUBLIC_URL}/next",
         journal=journal,
+        clock=lambda: datetime.now(UTC),
         ready=ready,
     )
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=PUBLIC_URL) as client:
