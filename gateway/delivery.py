@@ -90,9 +90,12 @@ class CopyDelivery:
         await asyncio.gather(*self._unsettled)
 
     async def deliver(
-        self, envelope: Envelope, entry: LedgerEntry, copies: tuple[Copy, ...]
+        self, envelope: Envelope, entry: LedgerEntry, copies: tuple[Copy, ...], *, deadline: float
     ) -> tuple[Outcome, ...]:
-        """Send every copy that is not accepted yet; return what is known of each, in their order."""
+        """Send every copy that is not accepted yet; return what is known of each, in their order.
+
+        `deadline` is on the loop's clock: what the next hop has not answered by then is deferred, or unknown.
+        """
         outcomes = {d.id: Outcome(d.state, None) for d in entry.deliveries}
         due = [
             (delivery, copy)
@@ -101,9 +104,11 @@ class CopyDelivery:
         ]
         for start in range(0, len(due), COPIES_AT_ONCE):
             batch = due[start : start + COPIES_AT_ONCE]
-            ready = await asyncio.gather(*(self._transmit(envelope, copy) for _, copy in batch))
+            ready = await asyncio.gather(*(self._transmit(envelope, copy, deadline) for _, copy in batch))
             claimed = await self._claim(envelope, [delivery.id for delivery, _ in batch], ready)
-            ended = await asyncio.gather(*(self._finish(envelope, on_its_way) for on_its_way in claimed))
+            ended = await asyncio.gather(
+                *(self._finish(envelope, on_its_way, deadline) for on_its_way in claimed)
+            )
             outcomes |= {delivery.id: outcome for (delivery, _), outcome in zip(batch, ended, strict=True)}
             settlements = [
                 _settlement(delivery, copy, outcomes[delivery.id])
@@ -145,17 +150,20 @@ class CopyDelivery:
                 result.append(Outcome(DeliveryState.SENDING, None))
         return result
 
-    async def _transmit(self, envelope: Envelope, copy: Copy) -> Transaction | Outcome:
+    async def _transmit(self, envelope: Envelope, copy: Copy, deadline: float) -> Transaction | Outcome:
         """Send everything but the final dot; return the transaction that waits for it, or what went wrong."""
         transaction: Transaction | None = None
         try:
-            transaction = await self._next_hop.begin()
-            refusal = await _offer(transaction, envelope.sender, copy)
+            async with asyncio.timeout_at(deadline):
+                transaction = await self._next_hop.begin()
+                refusal = await _offer(transaction, envelope.sender, copy)
             if refusal is None:
                 return transaction
             outcome = Outcome(_state_of(refusal), refusal)
         except Deferred as deferred:
             outcome = Outcome(DeliveryState.DEFERRED, deferred.reply)
+        except TimeoutError:
+            outcome = Outcome(DeliveryState.DEFERRED, replies.next_hop_too_slow())
         except Exception as error:  # noqa: BLE001  # Another copy may be accepted already: nothing may raise.
             self._journal.crashed(envelope.trace_id, error)
             outcome = Outcome(DeliveryState.DEFERRED, replies.internal_error(envelope.trace_id))
@@ -163,15 +171,18 @@ class CopyDelivery:
             await transaction.release()
         return outcome
 
-    async def _finish(self, envelope: Envelope, ready: Transaction | Outcome) -> Outcome:
+    async def _finish(self, envelope: Envelope, ready: Transaction | Outcome, deadline: float) -> Outcome:
         """Send the final dot, unless the copy's fate is decided already."""
         if isinstance(ready, Outcome):
             return ready
         try:
-            reply = await ready.finish()
+            async with asyncio.timeout_at(deadline):
+                reply = await ready.finish()
             return Outcome(_state_of(reply), reply)
         except OutcomeUnknown as unknown:
             return Outcome(DeliveryState.UNKNOWN, unknown.reply)
+        except TimeoutError:
+            return Outcome(DeliveryState.UNKNOWN, replies.next_hop_too_slow())
         except Deferred as deferred:
             return Outcome(DeliveryState.DEFERRED, deferred.reply)
         except Exception as error:  # noqa: BLE001  # Another copy may be accepted already: nothing may raise.

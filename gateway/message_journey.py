@@ -21,7 +21,7 @@ After it has answered, nothing may raise: our 451 would send the candidate the s
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 
 from gateway import replies
@@ -58,13 +58,18 @@ class MessageJourney:
         delivery: CopyDelivery,
         journal: Journal,
         clock: Callable[[], datetime],
+        patience: timedelta,
     ) -> None:
-        """`scribe` is None while the organisation's data are incomplete: marked mail passes as it came."""
+        """`scribe` is None while the organisation's data are incomplete: marked mail passes as it came.
+
+        `patience` is how long the next hop has for all of a message, less than the client's own.
+        """
         self._store = store
         self._scribe = scribe
         self._delivery = delivery
         self._journal = journal
         self._clock = clock
+        self._patience = patience.total_seconds()
 
     async def carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Reply:
         """Carry one message whose envelope the next hop has accepted on `primary`; return the client's reply.
@@ -118,7 +123,11 @@ class MessageJourney:
         self, envelope: Envelope, content: bytes, primary: Transaction, reason: PassReason | Reason
     ) -> Reply:
         """Send the same bytes on the transaction that already holds the envelope."""
-        reply = await primary.deliver(content)
+        try:
+            async with asyncio.timeout(self._patience):
+                reply = await primary.deliver(content)
+        except TimeoutError:
+            raise Deferred(replies.next_hop_too_slow()) from None
         self._journal.passed(
             envelope.trace_id,
             reason=reason,
@@ -147,6 +156,7 @@ class MessageJourney:
 
     async def _invite(self, scribe: Scribe, message: MarkedMessage, copies: tuple[Copy, ...]) -> Reply:
         """Record the candidates, deliver the copies, record what became of them, and make one reply of it."""
+        deadline = asyncio.get_running_loop().time() + self._patience
         trace_id = message.envelope.trace_id
         arrival = Arrival(
             fingerprint=message.fingerprint,
@@ -166,7 +176,7 @@ class MessageJourney:
         )
         if remembered != arrival.copies:
             copies = await self._write(scribe, message, remembered)
-        outcomes = await self._delivery.deliver(message.envelope, entry, copies)
+        outcomes = await self._delivery.deliver(message.envelope, entry, copies, deadline=deadline)
         reply = reply_for(outcomes, trace_id)
         candidates = sum(copy.plan.kind is CopyKind.CANDIDATE for copy in copies)
         self._journal.invited(

@@ -83,6 +83,11 @@ def next_hop_lost() -> Reply:
     return _own(451, "4.4.2 The connection to the next mail server was lost, please try again later")
 
 
+def next_hop_too_slow() -> Reply:
+    """The time for the message is up: the client must not give up before we answer."""
+    return _own(451, "4.4.2 The next mail server takes too long, please try again later")
+
+
 def store_unavailable(trace_id: str) -> Reply:
     """The database cannot be reached; only marked mail meets this reply."""
     return _own(451, f"4.3.0 The message cannot be recorded now, please try again later ({trace_id})")

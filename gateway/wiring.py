@@ -35,7 +35,7 @@ from store.database import Store, open_store
 CLAIM_LEASE = timedelta(seconds=330)
 """How long a copy stays claimed after a crash between its final dot and the ledger.
 
-Longer than the 300 seconds that the next hop has for its answer.
+Longer than the 300 seconds that the next hop has for its answer to a final dot.
 """
 
 SUBMISSION_LEASE = timedelta(minutes=5)
@@ -76,7 +76,14 @@ def build(
     next_hop = PooledNextHop(_next_hop_address(settings.relay, hostname))
     delivery = CopyDelivery(next_hop=next_hop, store=store, journal=journal, clock=clock, lease=CLAIM_LEASE)
     scribe = _scribe(settings, rendering, keyring, hostname) if settings.organisation.complete else None
-    journey = MessageJourney(store=store, scribe=scribe, delivery=delivery, journal=journal, clock=clock)
+    journey = MessageJourney(
+        store=store,
+        scribe=scribe,
+        delivery=delivery,
+        journal=journal,
+        clock=clock,
+        patience=timedelta(seconds=settings.relay.deadline_seconds),
+    )
     household = Household(next_hop=next_hop, journey=journey, journal=journal, new_trace_id=new_trace_id)
     door_rules = DoorRules(
         hostname=hostname,

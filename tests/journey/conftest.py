@@ -119,6 +119,7 @@ async def open_gateway(tmp_path: Path, rendering: Rendering) -> AsyncIterator[Op
             changes: Callable[[Scribe], Scribe] = lambda scribe: scribe,
             lease: timedelta = timedelta(seconds=330),
             timeouts: Timeouts | None = None,
+            patience: timedelta = timedelta(seconds=60),
         ) -> Gateway:
             hop = await RecordingNextHop().start()
             closing.push_async_callback(hop.stop)
@@ -160,6 +161,7 @@ async def open_gateway(tmp_path: Path, rendering: Rendering) -> AsyncIterator[Op
                 delivery=delivery,
                 journal=journal,
                 clock=lambda: datetime.now(UTC),
+                patience=patience,
             )
             numbers = itertools.count(1)
             household = Household(pool, journey, journal, lambda: f"G-{next(numbers)}")

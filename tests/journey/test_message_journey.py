@@ -314,6 +314,30 @@ async def test_with_the_store_gone_after_the_dot_the_reply_stands_and_the_outcom
     assert gateway.store.call(states) == [DeliveryState.ACCEPTED]
 
 
+@pytest.mark.parametrize("mail", [PLAIN, MARKED])
+async def test_a_next_hop_that_takes_too_long_is_not_waited_for_longer_than_the_client_waits(
+    open_gateway: OpenGateway, mail: bytes
+) -> None:
+    gateway = await open_gateway(patience=timedelta(seconds=0.5))
+    gateway.hop.answer("DOT", Fault.HANG)
+    assert (await gateway.send(mail, "a@example.jp"))[:9] == b"451 4.4.2"
+    assert gateway.hop.messages == []
+    recorded = gateway.store.call(states)
+    assert recorded == ([DeliveryState.UNKNOWN] if mail is MARKED else [])
+    # The connection is not used again: what it says next might belong to the mail before.
+    assert (await gateway.send(mail, "a@example.jp"))[:3] == b"250"
+
+
+async def test_a_copy_that_waits_at_a_recipient_is_deferred_when_the_time_is_up(
+    open_gateway: OpenGateway,
+) -> None:
+    gateway = await open_gateway(patience=timedelta(seconds=0.5))
+    gateway.hop.answer("RCPT", b"250 2.1.5 fine\r\n", Fault.HANG)
+    assert (await gateway.send(MARKED, "a@example.jp"))[:9] == b"451 4.4.2"
+    recorded = gateway.store.call(states)
+    assert recorded == [DeliveryState.DEFERRED]
+
+
 async def test_a_client_that_hangs_up_after_the_dot_does_not_stop_the_copies(
     open_gateway: OpenGateway,
 ) -> None:
