@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 
-.PHONY: help install dev run test check format e2e fuzz bench lock release clean
+.PHONY: help install dev run test check format e2e bench lock clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -40,6 +40,9 @@ format: dev  ## write the format and the safe lint fixes
 
 e2e: dev  ## only the tests with real peers: Postfix, swaks, Chromium, an independent DKIM verifier
 	$(BIN)/python -m pytest tests/e2e
+
+bench: dev  ## how fast captured messages become durable, on SQLite
+	$(BIN)/python -m bench.capture
 
 lock: dev  ## write requirements*.txt again from setup.cfg, with hashes
 	$(BIN)/python -m pip install --quiet uv

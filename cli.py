@@ -150,12 +150,14 @@ def demo(
 
 
 @main.command()
+@click.option("--smtp", is_flag=True, help="Ask only the SMTP door.")
+@click.option("--web", is_flag=True, help="Ask only the pages.")
 @click.pass_context
-def health(ctx: click.Context) -> None:
+def health(ctx: click.Context, *, smtp: bool, web: bool) -> None:
     """Ask the running gateway whether it is well."""
     from gateway.operator.health import ask
 
-    complaints = ask(_settings(ctx))
+    complaints = ask(_settings(ctx), smtp=smtp or not web, web=web or not smtp)
     for complaint in complaints:
         click.echo(complaint, err=True)
     sys.exit(1 if complaints else 0)

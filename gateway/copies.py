@@ -114,6 +114,8 @@ class Outcome:
     state: DeliveryState
     reply: Reply | None
     """The next hop's, if there was one on this try."""
+    reason: str = ""
+    """For the journal, when it was not accepted; never the next hop's words, which may quote an address."""
 
 
 class Footers(Protocol):
@@ -191,9 +193,7 @@ class Scribe:
         domain = trace.from_domain(content)
         if not domain:
             raise Unwritable(PassReason.NO_AUTHOR)
-        keys = self.signing_keys.get(domain)
-        if not keys:
-            raise Unwritable(PassReason.NO_SIGNING_KEY)
+        keys = self._keys_for(domain)
         invitation = self._invitation(plan, partners)
         try:
             rewritten = footer.rewrite(content, reading, invitation)
@@ -205,7 +205,7 @@ class Scribe:
             raise Unwritable(PassReason.CHECK_FAILED) from failed
         if trace.fault(rewritten):
             raise Unwritable(PassReason.CHECK_FAILED)
-        unsigned = trace.without_own_signatures(rewritten, domain)
+        unsigned = trace.without_own_signatures(rewritten, keys[0].domain)
         stamped = trace.stamp_field(self.stamp_key, envelope.trace_id, unsigned) + unsigned
         try:
             signatures = b"".join(sign(stamped, key) for key in keys)
@@ -222,6 +222,18 @@ class Scribe:
         by_address = {recipient.address: recipient for recipient in envelope.recipients}
         recipients = tuple(r for address, r in by_address.items() if address in plan.recipients)
         return Copy(plan, recipients, received + signatures + stamped)
+
+    def _keys_for(self, domain: bytes) -> tuple[SigningKey, ...]:
+        """Return the keys of the From domain, else of the nearest domain above it, which DMARC takes as well.
+
+        Relaxed alignment is RFC 7489, section 3.1.1.
+        """
+        labels = domain.split(b".")
+        for start in range(len(labels)):
+            keys = self.signing_keys.get(b".".join(labels[start:]))
+            if keys:
+                return keys
+        raise Unwritable(PassReason.NO_SIGNING_KEY)
 
     def _invitation(self, plan: PlannedCopy, partners: Sequence[str]) -> Footer | None:
         if plan.details is None:

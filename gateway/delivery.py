@@ -8,7 +8,7 @@ After a next hop has answered, nothing may raise: the client would get a 451 and
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -116,7 +116,18 @@ class CopyDelivery:
                 if outcomes[delivery.id].state is not DeliveryState.SENDING
             ]
             await self._settle(envelope.trace_id, settlements)
+            self._journal_undelivered(envelope, batch, outcomes)
         return tuple(outcomes[d.id] for d in entry.deliveries)
+
+    def _journal_undelivered(
+        self, envelope: Envelope, batch: Sequence[tuple[Delivery, Copy]], outcomes: Mapping[int, Outcome]
+    ) -> None:
+        for delivery, _ in batch:
+            outcome = outcomes[delivery.id]
+            if outcome.state is not DeliveryState.ACCEPTED:
+                self._journal.undelivered(
+                    envelope.trace_id, delivery=delivery.id, state=outcome.state, reason=outcome.reason
+                )
 
     async def _claim(
         self, envelope: Envelope, ids: Sequence[int], ready: Sequence[Transaction | Outcome]
@@ -147,7 +158,7 @@ class CopyDelivery:
                 result.append(transaction)
             else:
                 await transaction.release()
-                result.append(Outcome(DeliveryState.SENDING, None))
+                result.append(Outcome(DeliveryState.SENDING, None, "claimed-by-another-try"))
         return result
 
     async def _transmit(self, envelope: Envelope, copy: Copy, deadline: float) -> Transaction | Outcome:
@@ -159,14 +170,14 @@ class CopyDelivery:
                 refusal = await _offer(transaction, envelope.sender, copy)
             if refusal is None:
                 return transaction
-            outcome = Outcome(_state_of(refusal), refusal)
+            outcome = _told(refusal)
         except Deferred as deferred:
-            outcome = Outcome(DeliveryState.DEFERRED, deferred.reply)
+            outcome = Outcome(DeliveryState.DEFERRED, deferred.reply, deferred.reason)
         except TimeoutError:
-            outcome = Outcome(DeliveryState.DEFERRED, replies.next_hop_too_slow())
+            outcome = Outcome(DeliveryState.DEFERRED, replies.next_hop_too_slow(), "deadline")
         except Exception as error:  # noqa: BLE001  # Another copy may be accepted already: nothing may raise.
             self._journal.crashed(envelope.trace_id, error)
-            outcome = Outcome(DeliveryState.DEFERRED, replies.internal_error(envelope.trace_id))
+            outcome = Outcome(DeliveryState.DEFERRED, replies.internal_error(envelope.trace_id), "crashed")
         if transaction is not None:
             await transaction.release()
         return outcome
@@ -178,16 +189,16 @@ class CopyDelivery:
         try:
             async with asyncio.timeout_at(deadline):
                 reply = await ready.finish()
-            return Outcome(_state_of(reply), reply)
+            return _told(reply)
         except OutcomeUnknown as unknown:
-            return Outcome(DeliveryState.UNKNOWN, unknown.reply)
+            return Outcome(DeliveryState.UNKNOWN, unknown.reply, unknown.reason)
         except TimeoutError:
-            return Outcome(DeliveryState.UNKNOWN, replies.next_hop_too_slow())
+            return Outcome(DeliveryState.UNKNOWN, replies.next_hop_too_slow(), "deadline")
         except Deferred as deferred:
-            return Outcome(DeliveryState.DEFERRED, deferred.reply)
+            return Outcome(DeliveryState.DEFERRED, deferred.reply, deferred.reason)
         except Exception as error:  # noqa: BLE001  # Another copy may be accepted already: nothing may raise.
             self._journal.crashed(envelope.trace_id, error)
-            return Outcome(DeliveryState.UNKNOWN, replies.internal_error(envelope.trace_id))
+            return Outcome(DeliveryState.UNKNOWN, replies.internal_error(envelope.trace_id), "crashed")
         finally:
             await ready.release()
 
@@ -227,10 +238,12 @@ async def _offer(transaction: Transaction, sender: Sender, copy: Copy) -> Reply 
     return await transaction.transmit(copy.content)
 
 
-def _state_of(reply: Reply) -> DeliveryState:
+def _told(reply: Reply) -> Outcome:
+    """Return what the next hop's reply means for the copy."""
     if reply.accepted:
-        return DeliveryState.ACCEPTED
-    return DeliveryState.REFUSED if reply.permanent else DeliveryState.DEFERRED
+        return Outcome(DeliveryState.ACCEPTED, reply)
+    state = DeliveryState.REFUSED if reply.permanent else DeliveryState.DEFERRED
+    return Outcome(state, reply, f"next hop said {reply.code}")
 
 
 def _settlement(delivery: Delivery, copy: Copy, outcome: Outcome) -> Settlement:

@@ -33,6 +33,10 @@ class Journal:
             "invited", id=trace_id, attempt=attempt, candidates=candidates, internal=internal, reply=reply
         )
 
+    def undelivered(self, trace_id: str, *, delivery: int, state: str, reason: str) -> None:
+        """A copy was not accepted on this try; `reason` is ours, not the next hop's words."""
+        self._log.warning("undelivered", id=trace_id, delivery=delivery, state=state, reason=reason)
+
     def declined(self, trace_id: str, *, reason: str, reply: int) -> None:
         """A message was refused (5xx) or deferred (4xx) by us, not by the next hop."""
         self._log.warning("refused" if reply >= 500 else "deferred", id=trace_id, reason=reason, reply=reply)  # noqa: PLR2004  # RFC 5321, section 4.2.1
@@ -78,6 +82,10 @@ class Journal:
     def started(self, what: str, where: str) -> None:
         """A listener or loop is up."""
         self._log.info("started", what=what, where=where)
+
+    def not_reloaded(self) -> None:
+        """SIGHUP came; settings are read at start only."""
+        self._log.warning("not-reloaded", hint="restart to read the settings again")
 
     def stopping(self, why: str) -> None:
         """The program was asked to stop; open transactions are finished first."""

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from gateway.journal import Journal, open_journal
@@ -16,6 +17,7 @@ from gateway.smtp.listener import listen
 from gateway.web.server import WebServer
 from gateway.wiring import House, build
 from store.errors import StoreError, StoreUnavailable
+from store.partners import list_partners
 
 T = TypeVar("T")
 
@@ -74,9 +76,19 @@ async def _serve(settings: Settings, parts: Parts, journal: Journal) -> None:
     house = build(settings, journal)
     for name in settings.unprepared:
         journal.unprepared(name)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, journal.not_reloaded)
     async with stop_signal() as stopped, running(house, sockets, worker=parts.worker):
+        await _look_for_partners(house)
         journal.stopping(await stopped)
     journal.stopped()
+
+
+async def _look_for_partners(house: House) -> None:
+    """Tell the operator when there is nobody to offer; a store out of reach has been told of already."""
+    now = datetime.now(UTC)
+    with contextlib.suppress(StoreError):
+        if not any(partner.may_be_offered(now) for partner in await house.store.run(list_partners)):
+            house.journal.unprepared("a partner with a live licence: goen partner add")
 
 
 @asynccontextmanager

@@ -197,5 +197,10 @@ def test_health_says_what_does_not_answer(founded: Path) -> None:
     assert re.search(r"The SMTP door at 127\.0\.0\.1:2525 does not answer", result.output)
 
 
+def test_health_asks_only_for_the_parts_that_run_here(founded: Path) -> None:
+    assert "SMTP door" not in on(founded, "health", "--web").output
+    assert "pages" not in on(founded, "health", "--smtp").output
+
+
 def test_an_unknown_command_is_wrong_usage() -> None:
     assert run("slot").exit_code == 2

@@ -9,9 +9,12 @@ PATIENCE = 5
 """Seconds for each question; a container check that hangs is no check."""
 
 
-def ask(settings: Settings) -> list[str]:
-    """Return what is wrong, one sentence each; empty when all is well."""
-    complaints = [_ask_web(settings.web.listen), _ask_door(settings.relay.listen)]
+def ask(settings: Settings, *, smtp: bool, web: bool) -> list[str]:
+    """Return what is wrong, one sentence each; empty when all that was asked is well."""
+    complaints = [
+        _ask_web(settings.web.listen) if web else None,
+        _ask_door(settings.relay.listen) if smtp else None,
+    ]
     return [complaint for complaint in complaints if complaint]
 
 

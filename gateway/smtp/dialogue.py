@@ -62,8 +62,8 @@ class Dialogue(SMTP):
         """Journal an error of ours, leave no state behind, return the 4xx that the client gets."""
 
     @abstractmethod
-    async def give_up(self, reply: Reply) -> None:
-        """End the open mail, if any; `reply` is the 4xx that the client gets for it."""
+    async def put_off(self, deferred: Deferred) -> None:
+        """Journal why a mail is not taken now, and end it; the client gets the reply that it carries."""
 
     @abstractmethod
     def depart(self) -> None:
@@ -152,7 +152,7 @@ class Dialogue(SMTP):
         except Refused as refused:
             await self._object(refused.reply)
         except Deferred as deferred:
-            await self.give_up(deferred.reply)
+            await self.put_off(deferred)
             await self.send(deferred.reply)
         except Exception as error:  # noqa: BLE001  # The last line of defence: no text, no state, no 5xx.
             await self.send(await self.crash(error))

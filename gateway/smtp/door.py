@@ -49,6 +49,9 @@ class DoorJournal(Protocol):
     def crashed(self, trace_id: str, error: BaseException) -> None:
         """Note an error of ours; only its class may be written down."""
 
+    def declined(self, trace_id: str, *, reason: str, reply: int) -> None:
+        """Note that a mail was not taken, and our reason."""
+
 
 @dataclass(frozen=True, slots=True)
 class DoorRules:
@@ -222,10 +225,17 @@ class Door(Dialogue):
         trace_id = self._mail.trace_id if self._mail else self._household.new_trace_id()
         self._household.journal.crashed(trace_id, error)
         reply = replies.internal_error(trace_id)
-        await self.give_up(reply)
+        await self._give_up(reply)
         return reply
 
-    async def give_up(self, reply: Reply) -> None:
+    async def put_off(self, deferred: Deferred) -> None:
+        """Journal why the mail is not taken now, and let go of it."""
+        trace_id = self._mail.trace_id if self._mail else self._household.new_trace_id()
+        reason, code = deferred.reason, deferred.reply.code
+        self._household.journal.declined(trace_id, reason=reason, reply=code)
+        await self._give_up(deferred.reply)
+
+    async def _give_up(self, reply: Reply) -> None:
         """Let go of the open mail; what the client has pipelined behind it gets the same reply."""
         await self._start_over()
         self._refusal = reply

@@ -211,9 +211,29 @@ async def test_all_refused_is_the_refusal_as_it_came_and_stands_on_the_ledger(
     open_gateway: OpenGateway,
 ) -> None:
     gateway = await open_gateway()
-    gateway.hop.answer("DOT", b"554-5.7.1 no,\r\n554 5.7.1 really\r\n")
-    assert await gateway.send(MARKED, "a@example.jp") == b"554-5.7.1 no,\n554 5.7.1 really"
+    gateway.hop.answer("DOT", b"554-5.7.1 no,\r\n554 5.7.1 <a@example.jp>\r\n")
+    assert await gateway.send(MARKED, "a@example.jp") == b"554-5.7.1 no,\n554 5.7.1 <a@example.jp>"
     assert gateway.store.call(states) == [DeliveryState.REFUSED]
+    (line,) = gateway.events("undelivered")
+    assert (line["state"], line["reason"]) == ("refused", "next hop said 554")
+    assert "a@example.jp" not in gateway.journal.getvalue()
+
+
+async def test_a_next_hop_that_cannot_be_reached_stands_in_the_journal(open_gateway: OpenGateway) -> None:
+    gateway = await open_gateway()
+    await gateway.hop.stop()
+    assert (await gateway.send(PLAIN, "a@example.jp"))[:9] == b"451 4.4.1"
+    (line,) = gateway.events("deferred")
+    assert line["reason"].startswith("next hop: cannot connect")
+
+
+async def test_a_key_of_the_domain_above_signs_for_a_subdomain(open_gateway: OpenGateway) -> None:
+    gateway = await open_gateway()
+    await gateway.send(MARKED.replace(b"recruit@example.com", b"recruit@hr.example.com"), "a@example.jp")
+    assert b"d=example.com;" in gateway.hop.messages[0].content
+    other = MARKED.replace(b"recruit@example.com", b"recruit@notexample.com")
+    await gateway.send(other, "a@example.jp")
+    assert gateway.reasons == ["no-signing-key"]
 
 
 async def test_one_copy_deferred_the_retry_sends_only_that_one_with_the_same_link(

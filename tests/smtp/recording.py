@@ -193,9 +193,15 @@ class RecordingNextHop:
 @dataclass
 class RecordingJournal:
     crashes: list[tuple[str, BaseException]] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
 
     def crashed(self, trace_id: str, error: BaseException) -> None:
         self.crashes.append((trace_id, error))
+
+    def declined(self, trace_id: str, *, reason: str, reply: int) -> None:
+        assert trace_id.startswith("G-")
+        assert reply // 100 == 4
+        self.reasons.append(reason)
 
 
 @dataclass
@@ -280,6 +286,8 @@ class Client:
     def hang_up(self) -> None:
         """Vanish: the other side gets a reset."""
         connected = self.writer.get_extra_info("socket")
+        if connected is None:  # uvloop: closed already
+            return
         with contextlib.suppress(OSError):
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
