@@ -1,11 +1,13 @@
 """A whole door on real sockets: client, door, pool and a next hop that can fail."""
 
+import asyncio
 import itertools
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
+import uvloop
 
 from gateway.smtp.connection import NextHopAddress, Timeouts
 from gateway.smtp.door import DoorRules, Household
@@ -29,6 +31,11 @@ class House:
         client = await Client.connect(self.listener.port)
         self.clients.append(client)
         return client
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run each test on both loops: uvloop serves where it is installed, and its transports differ."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 OpenHouse = Callable[..., Awaitable[House]]

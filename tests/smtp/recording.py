@@ -4,7 +4,6 @@ It reads content line by line, unlike the code under test, so that the two can d
 """
 
 import asyncio
-import contextlib
 import socket
 import ssl
 import struct
@@ -285,11 +284,10 @@ class Client:
 
     def hang_up(self) -> None:
         """Vanish: the other side gets a reset."""
-        connected = self.writer.get_extra_info("socket")
-        if connected is None:  # uvloop: closed already
+        if self.writer.transport.is_closing():
             return
-        with contextlib.suppress(OSError):
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connected = self.writer.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
     def close(self) -> None:
