@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from gateway.journal import Journal, open_journal
 from gateway.ports import bind
+from gateway.replies import Deferred
 from gateway.settings import Endpoint, Settings
 from gateway.smtp.listener import listen
 from gateway.web.server import WebServer
@@ -25,6 +26,9 @@ DRAIN_SECONDS = 330
 """How long a stop waits for mails under way: the next hop may take 300 seconds for its last answer."""
 
 MIGRATE_AGAIN_SECONDS = 5
+
+FIRST_QUESTION_SECONDS = 2
+"""How long the start waits for the next hop's EHLO; one that is down must not keep us from starting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,7 @@ async def running(house: House, sockets: Sockets, *, worker: bool) -> AsyncItera
             closing.push_async_callback(_stop_worker, house, working)
             house.journal.started("worker", "outbox")
         if sockets.smtp is not None:
+            await _learn_what_the_next_hop_offers(house)
             listener = await listen(sockets.smtp, house.door_rules, house.household)
             closing.push_async_callback(listener.stop, DRAIN_SECONDS)
             house.journal.started("smtp", _shown(sockets.smtp))
@@ -138,6 +143,13 @@ async def running(house: House, sockets: Sockets, *, worker: bool) -> AsyncItera
 def _shown(bound: socket.socket) -> str:
     host, port = bound.getsockname()[:2]
     return str(Endpoint(host, port))
+
+
+async def _learn_what_the_next_hop_offers(house: House) -> None:
+    """Ask before the first client does, who would otherwise be promised next to nothing."""
+    with contextlib.suppress(Deferred, TimeoutError):
+        async with asyncio.timeout(FIRST_QUESTION_SECONDS):
+            await house.next_hop.offers()
 
 
 async def _stop_worker(house: House, working: asyncio.Task[None]) -> None:
