@@ -30,7 +30,7 @@ def show(listing: Listing, *, as_json: bool) -> None:
         click.echo(json.dumps(objects, ensure_ascii=False, indent=2))
     elif not sys.stdout.isatty():
         for row in listing.rows:
-            click.echo("\t".join(_text(cell).translate(_ONE_LINE) for cell in row))
+            click.echo("\t".join(_text(cell) for cell in row))
     elif listing.rows:
         _table(listing)
     else:
@@ -51,10 +51,18 @@ def _table(listing: Listing) -> None:
     Console().print(table)
 
 
-_ONE_LINE = str.maketrans("\t\r\n", "   ")
+_HARMLESS = str.maketrans(
+    dict.fromkeys(
+        [*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd"
+    )
+    | dict.fromkeys(map(ord, "\t\r\n"), " ")
+)
+"""Names and reasons come from other people: none may steer a terminal or turn the direction of a line."""
 
 
 def _plain(cell: Cell) -> str | int | None:
+    if isinstance(cell, str) and not isinstance(cell, Enum):
+        return cell  # JSON escapes what is not printable.
     return cell if isinstance(cell, int) or cell is None else _text(cell)
 
 
@@ -63,7 +71,7 @@ def _text(cell: Cell) -> str:
         return cell.isoformat(timespec="seconds")
     if isinstance(cell, Enum):
         return str(cell.value)
-    return "" if cell is None else str(cell)
+    return "" if cell is None else str(cell).translate(_HARMLESS)
 
 
 def _local(cell: Cell) -> str:

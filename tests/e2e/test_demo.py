@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from playwright.sync_api import Page, expect, sync_playwright
 
+from cli import main
 from tests.e2e.mails import marked
 from tests.peers.gateway import GOEN, goen
 from tests.peers.ports import free_port
@@ -107,16 +109,10 @@ def run_demo(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def once(mail: bytes, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
-    """Run `goen demo --once` on a mail from standard input; return the exit code and the steps."""
-    ran = subprocess.run(
-        [GOEN, "demo", "--once", "-", "--json", *arguments],
-        input=mail,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    assert ran.stderr == b"", ran.stderr
-    return ran.returncode, [json.loads(line) for line in ran.stdout.splitlines()]
+    """Run `goen demo --once` in this process on a mail from standard input; return exit code and steps."""
+    ran = CliRunner().invoke(main, ["demo", "--once", "-", "--json", *arguments], input=mail)
+    assert ran.stderr == "", ran.stderr
+    return ran.exit_code, [json.loads(line) for line in ran.stdout.splitlines()]
 
 
 def test_once_carries_the_sample_from_the_smtp_door_to_the_slot_ledger() -> None:
