@@ -27,7 +27,7 @@ def show(listing: Listing, *, as_json: bool) -> None:
     """Print a listing to standard output."""
     if as_json:
         objects = [dict(zip(listing.columns, map(_plain, row), strict=True)) for row in listing.rows]
-        click.echo(json.dumps(objects, ensure_ascii=False, indent=2))
+        click.echo(json.dumps(objects, ensure_ascii=False, indent=2).translate(_ESCAPED))
     elif not sys.stdout.isatty():
         for row in listing.rows:
             click.echo("\t".join(_text(cell) for cell in row))
@@ -51,18 +51,20 @@ def _table(listing: Listing) -> None:
     Console().print(table)
 
 
-_HARMLESS = str.maketrans(
-    dict.fromkeys(
-        [*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd"
-    )
-    | dict.fromkeys(map(ord, "\t\r\n"), " ")
-)
-"""Names and reasons come from other people: none may steer a terminal or turn the direction of a line."""
+_STEERING = (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""C0 and C1 controls, and the marks that turn the direction of a line (Unicode, annex 9).
+
+Names and reasons come from other people: none may steer a terminal.
+"""
+
+_HARMLESS = str.maketrans(dict.fromkeys(_STEERING, "\ufffd") | dict.fromkeys(map(ord, "\t\r\n"), " "))
+_ESCAPED = str.maketrans({code: f"\\u{code:04x}" for code in _STEERING if code > 0x7E})  # noqa: PLR2004
+"""What JSON does not escape by itself; above the last printable ASCII character."""
 
 
 def _plain(cell: Cell) -> str | int | None:
     if isinstance(cell, str) and not isinstance(cell, Enum):
-        return cell  # JSON escapes what is not printable.
+        return cell
     return cell if isinstance(cell, int) or cell is None else _text(cell)
 
 
