@@ -5,13 +5,13 @@ Pure: no clock, no socket, no store. The journey decides when; this module decid
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from hashlib import sha256
-from typing import Protocol, Self
+from typing import Protocol
 
 from gateway import replies
 from gateway.envelope import Envelope, Recipient
 from gateway.mail import check, footer, trace
+from gateway.mail.coded import Coded
 from gateway.mail.dkim_sign import CannotSign, SigningKey, sign
 from gateway.mail.eligible import Reading
 from gateway.mail.footer import Footer
@@ -20,20 +20,11 @@ from gateway.replies import Reply
 from store.records import CopyKind, DeliveryState, PlannedCopy, RejectionDetails
 
 
-class PassReason(StrEnum):
+class PassReason(Coded):
     """Why a message passes as it came, beside the reasons that lie in its own kind."""
 
-    sentence: str
-
-    def __new__(cls, code: str, sentence: str) -> Self:
-        """Make a member whose value is the code."""
-        member = str.__new__(cls, code)
-        member._value_ = code
-        member.sentence = sentence
-        return member
-
     UNMARKED = "unmarked", "It carries no marker."
-    ORGANISATION_INCOMPLETE = "organisation-incomplete", "The section [organisation] is not filled in yet."
+    UNPREPARED = "unprepared", "Settings that an invitation needs are missing; goen check-config names them."
     NO_PARTNER = (
         "no-partner",
         "There is no partner with a live licence to offer to a candidate.",
@@ -45,7 +36,7 @@ class PassReason(StrEnum):
     CHECK_FAILED = "check-failed", "The rewritten copy did not pass the check; please report this."
 
 
-class Unwritable(Exception):
+class Unfit(Exception):
     """The message cannot be rewritten after all and passes as it came."""
 
     def __init__(self, reason: PassReason) -> None:
@@ -59,7 +50,7 @@ class RecipientRules:
     """Who is never a candidate. Domains and addresses in lower case."""
 
     internal_domains: frozenset[bytes]
-    """The company's own; when empty, the envelope sender's domain."""
+    """The company's own; the envelope sender's domain counts as one too."""
     agency_domains: frozenset[bytes] = frozenset()
     excluded: frozenset[bytes] = frozenset()
     """Whole addresses."""
@@ -71,7 +62,7 @@ class RecipientRules:
         """
         if not recipient.domain:
             return True
-        own = self.internal_domains or frozenset({sender_domain})
+        own = self.internal_domains | {sender_domain}
         labels = recipient.domain.split(b".")
         domains = {b".".join(labels[i:]) for i in range(len(labels))}
         return recipient.address.lower() in self.excluded or bool(domains & (own | self.agency_domains))
@@ -86,10 +77,8 @@ class MarkedMessage:
     """CRLF line ends, not dot-stuffed."""
     reading: Reading = field(repr=False)
 
-    @property
-    def fingerprint(self) -> bytes:
-        """SHA-256 that is the same for each retry."""
-        return trace.fingerprint(self.envelope.sender.address, self.content)
+    fingerprint: bytes
+    """SHA-256 that is the same for each retry; see `trace.fingerprint`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,30 +176,32 @@ class Scribe:
     def write(self, message: MarkedMessage, plan: PlannedCopy, *, partners: Sequence[str], date: str) -> Copy:
         """Write one copy: marker replaced, checked, stamped, signed, with our Received field on top.
 
-        `date` is the time of arrival in the form of RFC 5322. Raises `Unwritable`.
+        `date` is the time of arrival in the form of RFC 5322. Raises `Unfit`.
         """
         envelope, content, reading = message.envelope, message.content, message.reading
         domain = trace.from_domain(content)
         if not domain:
-            raise Unwritable(PassReason.NO_AUTHOR)
+            raise Unfit(PassReason.NO_AUTHOR)
         keys = self._keys_for(domain)
         invitation = self._invitation(plan, partners)
         try:
             rewritten = footer.rewrite(content, reading, invitation)
         except footer.CannotRewrite as failed:
-            raise Unwritable(PassReason.CANNOT_CARRY) from failed
+            raise Unfit(PassReason.CANNOT_CARRY) from failed
         try:
             check.check(content, rewritten, reading, invitation)
         except check.CheckFailed as failed:
-            raise Unwritable(PassReason.CHECK_FAILED) from failed
+            raise Unfit(PassReason.CHECK_FAILED) from failed
         if trace.fault(rewritten):
-            raise Unwritable(PassReason.CHECK_FAILED)
-        unsigned = trace.without_own_signatures(rewritten, keys[0].domain)
+            raise Unfit(PassReason.CHECK_FAILED)
+        unsigned = rewritten
+        for own in {domain, keys[0].domain}:
+            unsigned = trace.without_own_signatures(unsigned, own)
         stamped = trace.stamp_field(self.stamp_key, envelope.trace_id, unsigned) + unsigned
         try:
             signatures = b"".join(sign(stamped, key) for key in keys)
         except CannotSign as failed:
-            raise Unwritable(PassReason.CANNOT_SIGN) from failed
+            raise Unfit(PassReason.CANNOT_SIGN) from failed
         received = trace.received_field(
             peer=envelope.peer,
             helo=envelope.helo,
@@ -233,7 +224,7 @@ class Scribe:
             keys = self.signing_keys.get(b".".join(labels[start:]))
             if keys:
                 return keys
-        raise Unwritable(PassReason.NO_SIGNING_KEY)
+        raise Unfit(PassReason.NO_SIGNING_KEY)
 
     def _invitation(self, plan: PlannedCopy, partners: Sequence[str]) -> Footer | None:
         if plan.details is None:
@@ -254,6 +245,7 @@ def reply_for(outcomes: Sequence[Outcome], trace_id: str) -> Reply:
     | all accepted                  | 250                                                       |
     | all refused                   | the first refusal, as it came                             |
     | one copy, deferred by a reply | that reply, as it came                                    |
+    | the open ones held by another | 451; the client's other session has them in hand          |
     | anything else                 | 451; a retry sends only the copies not yet accepted       |
 
     Accepted and refused copies side by side are a 451 too: the client tries again until it gives up, and
@@ -268,6 +260,8 @@ def reply_for(outcomes: Sequence[Outcome], trace_id: str) -> Reply:
         return answers[0]
     if len(outcomes) == 1 and answers and answers[0].temporary:
         return answers[0]
+    if all(state in {DeliveryState.ACCEPTED, DeliveryState.SENDING} for state in states):
+        return replies.in_another_session(trace_id)
     return replies.partly_delivered(states.count(DeliveryState.ACCEPTED), len(states), trace_id)
 
 

@@ -116,15 +116,18 @@ class CopyDelivery:
                 if outcomes[delivery.id].state is not DeliveryState.SENDING
             ]
             await self._settle(envelope.trace_id, settlements)
-            self._journal_undelivered(envelope, batch, outcomes)
+            self._journal_outcomes(envelope, batch, outcomes)
         return tuple(outcomes[d.id] for d in entry.deliveries)
 
-    def _journal_undelivered(
+    def _journal_outcomes(
         self, envelope: Envelope, batch: Sequence[tuple[Delivery, Copy]], outcomes: Mapping[int, Outcome]
     ) -> None:
         for delivery, _ in batch:
             outcome = outcomes[delivery.id]
-            if outcome.state is not DeliveryState.ACCEPTED:
+            if outcome.state is DeliveryState.ACCEPTED:
+                queue_id = outcome.reply.queue_id if outcome.reply else None
+                self._journal.delivered(envelope.trace_id, delivery=delivery.id, queue_id=queue_id)
+            else:
                 self._journal.undelivered(
                     envelope.trace_id, delivery=delivery.id, state=outcome.state, reason=outcome.reason
                 )

@@ -58,4 +58,5 @@ class Envelope:
 
 
 def _domain(address: bytes) -> bytes:
-    return address.rpartition(b"@")[2].lower() if b"@" in address else b""
+    # A dot at the end is DNS's root and means the same domain.
+    return address.rpartition(b"@")[2].lower().rstrip(b".") if b"@" in address else b""

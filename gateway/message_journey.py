@@ -23,9 +23,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
+from typing import TypeVar
 
 from gateway import replies
-from gateway.copies import Copy, MarkedMessage, PassReason, Scribe, Unwritable, reply_for
+from gateway.copies import Copy, MarkedMessage, PassReason, Scribe, Unfit, reply_for
 from gateway.delivery import CopyDelivery, Transaction
 from gateway.envelope import Envelope
 from gateway.journal import Journal
@@ -35,10 +36,15 @@ from gateway.replies import Deferred, Refused, Reply
 from store import ledger, partners
 from store.database import Store
 from store.errors import StoreError
-from store.records import Arrival, CopyKind, PlannedCopy
+from store.records import Arrival, CopyKind, Delivery, LedgerEntry, PlannedCopy
 
 MAX_HOPS = 100
 """Received fields before a message counts as looping; RFC 5321, section 6.3 asks for at least 100."""
+
+LARGE = 256 * 1024
+"""Octets up to which looking at a message takes less than a millisecond; a thread costs a tenth of one."""
+
+T = TypeVar("T")
 
 _FAULTS = {
     trace.Fault.BARE_CR: replies.bare_line_ending,
@@ -60,7 +66,7 @@ class MessageJourney:
         clock: Callable[[], datetime],
         patience: timedelta,
     ) -> None:
-        """`scribe` is None while the organisation's data are incomplete: marked mail passes as it came.
+        """`scribe` is None while needed settings are missing: marked mail then passes as it came.
 
         `patience` is how long the next hop has for all of a message, less than the client's own.
         """
@@ -76,8 +82,9 @@ class MessageJourney:
 
         `content` has CRLF line ends, is not dot-stuffed and ends before the final dot.
         """
+        deadline = asyncio.get_running_loop().time() + self._patience
         try:
-            return await self._carry(envelope, content, primary)
+            return await self._carry(envelope, content, primary, deadline)
         except replies.Declined as declined:
             self._journal.declined(envelope.trace_id, reason=declined.reason, reply=declined.reply.code)
             return declined.reply
@@ -86,30 +93,56 @@ class MessageJourney:
             self._journal.declined(envelope.trace_id, reason=type(error).__name__, reply=reply.code)
             return reply
 
-    async def _carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Reply:
-        if fault := trace.fault(content):
+    async def _carry(
+        self, envelope: Envelope, content: bytes, primary: Transaction, deadline: float
+    ) -> Reply:
+        if fault := await _beside(trace.fault, content):
             raise Refused(_FAULTS[fault](), fault.value)
         if trace.hops(content) > MAX_HOPS:
             raise Refused(replies.too_many_hops())
-        if not marker.might_be_marked(content):
-            return await self._pass(envelope, content, primary, PassReason.UNMARKED)
+        if not await _beside(marker.might_be_marked, content):
+            return await self._pass(envelope, content, primary, deadline, PassReason.UNMARKED)
         if self._scribe is None:
-            return await self._pass(envelope, content, primary, PassReason.ORGANISATION_INCOMPLETE)
+            return await self._pass(envelope, content, primary, deadline, PassReason.UNPREPARED)
         reading = await asyncio.to_thread(
             eligible.read, content, stamp_key=self._scribe.stamp_key, null_sender=not envelope.sender.address
         )
         for found in reading.almost:
             self._journal.almost(envelope.trace_id, found)
         if reading.unfit or not reading.marker:
-            return await self._pass(envelope, content, primary, reading.unfit or PassReason.UNMARKED)
-        message = MarkedMessage(envelope, content, reading)
+            reason = reading.unfit or PassReason.UNMARKED
+            return await self._pass(envelope, content, primary, deadline, reason)
+        fingerprint = await asyncio.to_thread(trace.fingerprint, envelope.sender.address, content)
+        message = MarkedMessage(envelope, content, reading, fingerprint)
         try:
-            copies = await self._write(self._scribe, message)
-        except Unwritable as unwritable:
+            copies, entry = await self._prepare(self._scribe, message, deadline)
+        except Unfit as unfit:
             await self._must_be_new(message)
-            return await self._pass(envelope, content, primary, unwritable.reason)
+            return await self._pass(envelope, content, primary, deadline, unfit.reason)
         await primary.release()
-        return await self._invite(self._scribe, message, copies)
+        return await self._deliver(message, copies, entry, deadline)
+
+    async def _prepare(
+        self, scribe: Scribe, message: MarkedMessage, deadline: float
+    ) -> tuple[tuple[Copy, ...], LedgerEntry]:
+        """Write the copies, open the ledger, and write again what the ledger remembers otherwise."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                copies = await self._write(scribe, message)
+                arrival = Arrival(
+                    fingerprint=message.fingerprint,
+                    trace_id=message.envelope.trace_id,
+                    mail_from=message.envelope.sender.address,
+                    copies=tuple(copy.plan for copy in copies),
+                )
+                entry = await self._store.run(ledger.open_message, arrival, now=self._clock())
+                pairs = zip(arrival.copies, entry.deliveries, strict=True)
+                remembered = tuple(_as_remembered(plan, delivery) for plan, delivery in pairs)
+                if remembered != arrival.copies:
+                    copies = await self._write(scribe, message, remembered)
+                return copies, entry
+        except TimeoutError:
+            raise Deferred(replies.store_unavailable(message.envelope.trace_id), "deadline") from None
 
     async def _must_be_new(self, message: MarkedMessage) -> None:
         """Defer a retry whose copies are on the ledger: passed as it came, some would get it twice.
@@ -120,20 +153,26 @@ class MessageJourney:
             raise Deferred(replies.internal_error(message.envelope.trace_id), "retry-cannot-be-rewritten")
 
     async def _pass(
-        self, envelope: Envelope, content: bytes, primary: Transaction, reason: PassReason | Reason
+        self,
+        envelope: Envelope,
+        content: bytes,
+        primary: Transaction,
+        deadline: float,
+        reason: PassReason | Reason,
     ) -> Reply:
         """Send the same bytes on the transaction that already holds the envelope."""
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout_at(deadline):
                 reply = await primary.deliver(content)
         except TimeoutError:
-            raise Deferred(replies.next_hop_too_slow()) from None
+            raise Deferred(replies.next_hop_too_slow(), "deadline") from None
         self._journal.passed(
             envelope.trace_id,
             reason=reason,
             size=len(content),
             recipients=len(envelope.recipients),
             reply=reply.code,
+            queue_id=reply.queue_id,
         )
         return reply
 
@@ -145,7 +184,7 @@ class MessageJourney:
         known = await self._store.run(partners.list_partners)
         names = tuple(partner.legal_name for partner in known if partner.may_be_offered(now))
         if not names:
-            raise Unwritable(PassReason.NO_PARTNER)
+            raise Unfit(PassReason.NO_PARTNER)
         date = format_datetime(now)
 
         def write() -> tuple[Copy, ...]:
@@ -154,28 +193,11 @@ class MessageJourney:
 
         return await asyncio.to_thread(write)
 
-    async def _invite(self, scribe: Scribe, message: MarkedMessage, copies: tuple[Copy, ...]) -> Reply:
-        """Record the candidates, deliver the copies, record what became of them, and make one reply of it."""
-        deadline = asyncio.get_running_loop().time() + self._patience
+    async def _deliver(
+        self, message: MarkedMessage, copies: tuple[Copy, ...], entry: LedgerEntry, deadline: float
+    ) -> Reply:
+        """Deliver the copies, record what became of them, and make one reply of it."""
         trace_id = message.envelope.trace_id
-        arrival = Arrival(
-            fingerprint=message.fingerprint,
-            trace_id=trace_id,
-            mail_from=message.envelope.sender.address,
-            copies=tuple(copy.plan for copy in copies),
-        )
-        entry = await self._store.run(ledger.open_message, arrival, now=self._clock())
-        remembered = tuple(
-            replace(
-                copy.plan,
-                recipients=delivery.recipients,
-                link_id=delivery.link_id,
-                details=delivery.details,
-            )
-            for copy, delivery in zip(copies, entry.deliveries, strict=True)
-        )
-        if remembered != arrival.copies:
-            copies = await self._write(scribe, message, remembered)
         outcomes = await self._delivery.deliver(message.envelope, entry, copies, deadline=deadline)
         reply = reply_for(outcomes, trace_id)
         candidates = sum(copy.plan.kind is CopyKind.CANDIDATE for copy in copies)
@@ -187,3 +209,15 @@ class MessageJourney:
             reply=reply.code,
         )
         return reply
+
+
+def _as_remembered(plan: PlannedCopy, delivery: Delivery) -> PlannedCopy:
+    """Return the plan with what the ledger fixed on the first try."""
+    return replace(plan, recipients=delivery.recipients, link_id=delivery.link_id, details=delivery.details)
+
+
+async def _beside(look: Callable[[bytes], T], content: bytes) -> T:
+    """Look at the content: here when it is small, else in a thread, so that other sessions go on."""
+    if len(content) <= LARGE:
+        return look(content)
+    return await asyncio.to_thread(look, content)

@@ -4,7 +4,13 @@ A reply's lines are bytes without code, separator and line end, because a next h
 Our own replies are ASCII, carry an enhanced status code (RFC 3463) and never show the text of an exception.
 """
 
+import re
 from dataclasses import dataclass
+
+_QUEUE_ID = re.compile(
+    r"(?:\bqueued as |\bid=|\bInternalId=|\bkept as )([A-Za-z0-9][A-Za-z0-9.-]{0,39})(?![^\s,;)\]])"
+)
+"""Letters, digits, dots and hyphens up to a separator, so that no address fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,15 @@ class Reply:
         code = b"%d" % self.code
         head = b"".join(code + b"-" + line + b"\r\n" for line in self.lines[:-1])
         return head + code + b" " + self.lines[-1] + b"\r\n"
+
+    @property
+    def queue_id(self) -> str | None:
+        """The id under which the next hop keeps the mail, where its 2xx tells one; never an address.
+
+        Postfix says `queued as ID`, Exim and Gmail say `id=ID`, Exchange says `InternalId=ID`.
+        """
+        found = _QUEUE_ID.search(self.text()) if self.accepted else None
+        return found[1] if found else None
 
     def text(self) -> str:
         """Return the lines as one, for a journal line or a ledger entry; undecodable bytes are escaped."""
@@ -96,6 +111,11 @@ def store_unavailable(trace_id: str) -> Reply:
 def partly_delivered(done: int, copies: int, trace_id: str) -> Reply:
     """Some copies are delivered, the others are not yet; a retry sends only the others."""
     return _own(451, f"4.3.0 {done} of {copies} copies delivered, try again for the others ({trace_id})")
+
+
+def in_another_session(trace_id: str) -> Reply:
+    """The same message came twice at once, and the other session is delivering it."""
+    return _own(451, f"4.3.0 Being delivered in another session, please try again later ({trace_id})")
 
 
 def delivered(trace_id: str, queue_ids: str = "") -> Reply:

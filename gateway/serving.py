@@ -50,7 +50,11 @@ class Sockets:
 
 def serve_until_stopped(settings: Settings, parts: Parts) -> None:
     """Run until SIGTERM or SIGINT; every mail under way is finished first."""
-    run(_serve(settings, parts, open_journal(settings.journal.format)))
+    journal = open_journal(settings.journal.format)
+    try:
+        run(_serve(settings, parts, journal))
+    finally:
+        journal.close()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

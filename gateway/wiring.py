@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from gateway.candidate_journey import CandidateJourney, Terms
-from gateway.copies import PassReason, RecipientRules, Scribe, Unwritable
+from gateway.copies import PassReason, RecipientRules, Scribe, Unfit
 from gateway.delivery import CopyDelivery
 from gateway.journal import Journal
 from gateway.keyring import Keyring
@@ -75,7 +75,7 @@ def build(
     # One message.
     next_hop = PooledNextHop(_next_hop_address(settings.relay, hostname))
     delivery = CopyDelivery(next_hop=next_hop, store=store, journal=journal, clock=clock, lease=CLAIM_LEASE)
-    scribe = _scribe(settings, rendering, keyring, hostname) if settings.organisation.complete else None
+    scribe = _scribe(settings, rendering, keyring, hostname) if not settings.unprepared else None
     journey = MessageJourney(
         store=store,
         scribe=scribe,
@@ -137,7 +137,7 @@ class _Footers:
         try:
             return self.rendering.footer(language, link=link, company=company, partners=partners)
         except TemplateInvalid as invalid:
-            raise Unwritable(PassReason.CANNOT_CARRY) from invalid
+            raise Unfit(PassReason.CANNOT_CARRY) from invalid
 
 
 def _organisation(given: OrganisationSettings) -> Organisation:

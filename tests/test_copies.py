@@ -14,6 +14,7 @@ NEVER = Outcome(DeliveryState.REFUSED, Reply(554, (b"5.7.1 policy",)))
 LATER = Outcome(DeliveryState.DEFERRED, Reply(452, (b"4.3.1 full",)))
 UNKNOWN = Outcome(DeliveryState.UNKNOWN, Reply(451, (b"4.4.2 lost",)))
 ELSEWHERE = Outcome(DeliveryState.SENDING, None)
+IN_ANOTHER_SESSION = b"451 4.3.0 Being delivered in another session, please try again later (G-1)\r\n"
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,9 @@ ELSEWHERE = Outcome(DeliveryState.SENDING, None)
         ([NEVER, NO], b"554 5.7.1 policy\r\n"),
         ([LATER], b"452 4.3.1 full\r\n"),
         ([UNKNOWN], b"451 4.4.2 lost\r\n"),
-        ([ELSEWHERE], b"451 4.3.0 0 of 1 copies delivered, try again for the others (G-1)\r\n"),
+        ([ELSEWHERE], IN_ANOTHER_SESSION),
+        ([OK, ELSEWHERE], IN_ANOTHER_SESSION),
+        ([LATER, ELSEWHERE], b"451 4.3.0 0 of 2 copies delivered, try again for the others (G-1)\r\n"),
         ([OK, LATER], b"451 4.3.0 1 of 2 copies delivered, try again for the others (G-1)\r\n"),
         ([OK, NO], b"451 4.3.0 1 of 2 copies delivered, try again for the others (G-1)\r\n"),
         ([NO, LATER], b"451 4.3.0 0 of 2 copies delivered, try again for the others (G-1)\r\n"),
@@ -54,7 +57,9 @@ def test_a_next_hops_reply_cannot_smuggle_lines_into_ours() -> None:
         (b"boss@tokyo.example.com", b"hr@example.com", (), False),
         (b"taro@notexample.com", b"hr@example.com", (), True),
         (b"boss@example.com", b"hr@mailer.example.org", (b"example.com",), False),
-        (b"hr@mailer.example.org", b"hr@mailer.example.org", (b"example.com",), True),
+        (b"hr@mailer.example.org", b"hr@mailer.example.org", (b"example.com",), False),
+        (b"boss@example.com.", b"hr@example.com", (), False),
+        (b"boss@example.com", b"b+1@bounce.example.com", (b"example.com",), False),
         (b"x@agency.example.org", b"hr@example.com", (), False),
         (b"Archive@example.net", b"hr@example.com", (), False),
         (b'"a..b"@example.jp', b"hr@example.com", (), True),

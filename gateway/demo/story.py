@@ -58,7 +58,7 @@ PATIENCE_SECONDS = 20
 
 _NOT_IN_THE_DEMO = frozenset(
     {
-        PassReason.ORGANISATION_INCOMPLETE,
+        PassReason.UNPREPARED,
         PassReason.NO_PARTNER,
         PassReason.NO_SIGNING_KEY,
         PassReason.CHECK_FAILED,

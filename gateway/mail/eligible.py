@@ -9,26 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header
-from enum import StrEnum
-from typing import Self
 
 from gateway.mail import marker, parts, quotes, trace
+from gateway.mail.coded import Coded
 from gateway.mail.marker import Found, Marker
 from gateway.mail.parts import Part
 from gateway.mail.text import Text, Unreadable, read_leaf
 
 
-class Reason(StrEnum):
+class Reason(Coded):
     """Why a mail passes as it came: the code for log and metric, with one sentence for a person."""
-
-    sentence: str
-
-    def __new__(cls, code: str, sentence: str) -> Self:
-        """Build a member from its code and its sentence."""
-        member = str.__new__(cls, code)
-        member._value_ = code
-        member.sentence = sentence
-        return member
 
     NULL_SENDER = "null-sender", "It has no envelope sender, so it is a report of some machine."
     STAMPED = "stamped", "This gateway has rewritten it already."

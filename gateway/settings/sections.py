@@ -67,7 +67,7 @@ class RelaySettings(_Section):
     """Domains that may stand in the envelope sender. Empty: whoever may connect may use any."""
     internal_domains: tuple[Domain, ...] = Field(default=(), examples=[["example.com", "hr.example.com"]])
     """Your company's own domains: recipients there are colleagues and never get a personal link.
-    By default the sender_domains; when those are empty too, the domain of each message's envelope sender."""
+    By default the sender_domains; when those are empty too, nobody is invited."""
     agency_domains: tuple[Domain, ...] = Field(default=(), examples=[["agency.example.jp"]])
     """Domains of recruitment agencies: recipients there never get a personal link."""
     excluded_addresses: tuple[Address, ...] = Field(
@@ -246,8 +246,12 @@ class Settings(_Section):
     @property
     def unprepared(self) -> tuple[str, ...]:
         """The settings that are missing before anybody can be invited."""
-        missing = tuple(f"organisation.{name}" for name in self.organisation.missing)
-        return missing if self.dkim.keys else (*missing, "dkim.keys")
+        missing = [f"organisation.{name}" for name in self.organisation.missing]
+        if not self.relay.internal_domains:
+            missing.append("relay.internal_domains")
+        if not self.dkim.keys:
+            missing.append("dkim.keys")
+        return tuple(missing)
 
     @field_validator("web")
     @classmethod

@@ -58,6 +58,17 @@ class FailingStore(Store):
         return await super().run(work, *args, **kwargs)
 
 
+class FailingStream(io.StringIO):
+    """A journal's stream whose reader may be gone."""
+
+    fails = False
+
+    def write(self, text: str) -> int:
+        if self.fails:
+            raise BrokenPipeError
+        return super().write(text)
+
+
 @dataclass
 class Gateway:
     """The gateway under test, and what it wrote."""
@@ -65,7 +76,7 @@ class Gateway:
     port: int
     hop: RecordingNextHop
     store: FailingStore
-    journal: io.StringIO
+    journal: FailingStream
     delivery: CopyDelivery
     clients: list[Client] = field(default_factory=list)
 
@@ -131,7 +142,7 @@ async def open_gateway(tmp_path: Path, rendering: Rendering) -> AsyncIterator[Op
             store.migrate()
             for partner in partners:
                 await store.run(add_partner, partner, now=datetime.now(UTC))
-            journal_stream = io.StringIO()
+            journal_stream = FailingStream()
             journal = open_journal("json", journal_stream)
             pool = PooledNextHop(
                 NextHopAddress("127.0.0.1", hop.port, helo_name=b"gw.test"), timeouts=timeouts

@@ -94,7 +94,7 @@ async def test_marked_mail_passes_as_it_came_while_the_organisation_is_incomplet
     gateway = await open_gateway(complete=False)
     assert await gateway.send(MARKED, "taro@example.jp") == KEPT.rstrip()
     assert [message.content for message in gateway.hop.messages] == [MARKED]
-    assert gateway.reasons == ["organisation-incomplete"]
+    assert gateway.reasons == ["unprepared"]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,35 @@ async def test_a_copy_that_comes_back_is_passed_and_not_rewritten_again(open_gat
     await gateway.send(again, "taro@example.jp")
     assert gateway.hop.messages[1].content == again
     assert gateway.reasons == ["stamped"]
+
+
+# The journal.
+
+
+@pytest.mark.parametrize("mail", [PLAIN, MARKED])
+async def test_a_journal_that_cannot_be_written_changes_no_reply(
+    open_gateway: OpenGateway, mail: bytes
+) -> None:
+    """A 451 after the next hop's 250 would send the mail again and again."""
+    gateway = await open_gateway()
+    gateway.journal.fails = True
+    assert (await gateway.send(mail, "a@example.jp"))[:3] == b"250"
+    gateway.store.failures = {"settle": 1}
+    gateway.hop.answer("DOT", b"452 4.3.1 full\r\n")
+    again = mail.replace(b"<1@", b"<2@")
+    assert (await gateway.send(again, "b@example.jp"))[:3] == b"452"
+    assert len(gateway.hop.messages) == 1
+    gateway.journal.fails = False
+    await gateway.send(PLAIN.replace(b"<1@", b"<3@"), "a@example.jp")
+    assert gateway.events("lines-lost")[0]["lines"] >= 2
+
+
+async def test_the_next_hops_queue_id_stands_in_the_journal(open_gateway: OpenGateway) -> None:
+    gateway = await open_gateway()
+    await gateway.send(PLAIN, "a@example.jp")
+    await gateway.send(MARKED, "a@example.jp")
+    assert [line["queue_id"] for line in gateway.events("passed")] == ["4XyZ"]
+    assert [line["queue_id"] for line in gateway.events("delivered")] == ["4XyZ"]
 
 
 # Copies.
@@ -229,8 +258,13 @@ async def test_a_next_hop_that_cannot_be_reached_stands_in_the_journal(open_gate
 
 async def test_a_key_of_the_domain_above_signs_for_a_subdomain(open_gateway: OpenGateway) -> None:
     gateway = await open_gateway()
-    await gateway.send(MARKED.replace(b"recruit@example.com", b"recruit@hr.example.com"), "a@example.jp")
-    assert b"d=example.com;" in gateway.hop.messages[0].content
+    stale = b"DKIM-Signature: v=1; d=%s; s=old; b=\r\n"
+    of_both = stale % b"hr.example.com" + stale % b"example.com" + stale % b"example.org"
+    mail = of_both + MARKED.replace(b"recruit@example.com", b"recruit@hr.example.com")
+    await gateway.send(mail, "a@example.jp")
+    copy = message_from_bytes(gateway.hop.messages[0].content)
+    signatures = [signature.split("d=")[1].split(";")[0] for signature in copy.get_all("DKIM-Signature", [])]
+    assert signatures == ["example.com", "example.org"], "ours is new, our broken ones are gone"
     other = MARKED.replace(b"recruit@example.com", b"recruit@notexample.com")
     await gateway.send(other, "a@example.jp")
     assert gateway.reasons == ["no-signing-key"]
