@@ -85,7 +85,10 @@ def init(directory: Path, next_hop: str, public_url: str, domain: str) -> None:
 @click.pass_context
 def check_config(ctx: click.Context) -> None:
     """Check the settings; report every fault at once."""
+    from gateway.preparing import prepare
+
     settings = _settings(ctx)
+    prepare(settings)
     click.echo(f"The settings are good. Mail goes from {settings.relay.listen} to {settings.relay.next_hop}.")
     for name in settings.unprepared:
         click.echo(f"{name}: not given yet; until then marked mail passes as it came.", err=True)
@@ -268,8 +271,10 @@ def partner_add(ctx: click.Context, /, *, partner_id: str, **facts: Any) -> None
 
     record, new_secret = partner_from(partner_id, **facts)
     with _store(ctx) as store:
-        store.call(add_partner, record, now=datetime.now(UTC))
+        tried_again = store.call(add_partner, record, now=datetime.now(UTC))
     click.echo(f"Partner {partner_id} is ready to receive submissions at {record.endpoint}.")
+    if tried_again:
+        click.echo(f"Submissions that waited or were given up and are sent now: {tried_again}.")
     if new_secret:
         click.echo(f"Give the partner this signing secret; it is not shown again:\n{record.secret}")
 

@@ -28,6 +28,9 @@ COPIES_AT_ONCE = 8
 SETTLE_AGAIN = timedelta(seconds=1)
 """The first pause before recording an outcome is tried again; each next one is twice as long."""
 
+LAST_CHANCE = timedelta(seconds=10)
+"""How long a stop waits for a database that does not answer."""
+
 SETTLE_AGAIN_AT_MOST = timedelta(seconds=30)
 
 _LEFT = frozenset({DeliveryState.ACCEPTED, DeliveryState.UNKNOWN})
@@ -86,8 +89,14 @@ class CopyDelivery:
         self._unsettled: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        """Wait until every outcome is recorded; called once, when no transaction is open any more."""
-        await asyncio.gather(*self._unsettled)
+        """Give the outcomes that are not recorded yet a last chance; the journal has them all.
+
+        Called once, when no transaction is open any more.
+        """
+        if self._unsettled:
+            await asyncio.wait(self._unsettled, timeout=LAST_CHANCE.total_seconds())
+        for task in self._unsettled:
+            task.cancel()
 
     async def deliver(
         self, envelope: Envelope, entry: LedgerEntry, copies: tuple[Copy, ...], *, deadline: float

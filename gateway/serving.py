@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from gateway.journal import Journal, open_journal
@@ -22,8 +22,8 @@ from store.partners import list_partners
 
 T = TypeVar("T")
 
-DRAIN_SECONDS = 330
-"""How long a stop waits for mails under way: the next hop may take 300 seconds for its last answer."""
+DRAIN_MARGIN = timedelta(seconds=20)
+"""What a stop waits longer than a message may take: for the store, and for the reply to reach the client."""
 
 MIGRATE_AGAIN_SECONDS = 5
 
@@ -80,13 +80,22 @@ def take_sockets(settings: Settings, parts: Parts) -> Sockets:
 
 
 async def _serve(settings: Settings, parts: Parts, journal: Journal) -> None:
-    sockets = take_sockets(settings, parts)
     house = build(settings, journal)
+    try:
+        sockets = take_sockets(settings, parts)
+    except BaseException:
+        house.store.close()
+        raise
     for name in settings.unprepared:
         journal.unprepared(name)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, journal.not_reloaded)
-    async with stop_signal() as stopped, running(house, sockets, worker=parts.worker):
-        await _look_for_partners(house)
+    async with stop_signal() as stopped, running(house, sockets, worker=parts.worker) as migrating:
+        if migrating.done():
+            await _look_for_partners(house)
+        waiting: set[asyncio.Future[Any]] = {stopped, migrating}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if not stopped.done():
+            await migrating  # Raises a wrong key, or a newer database, that showed itself only now.
         journal.stopping(await stopped)
     journal.stopped()
 
@@ -119,14 +128,17 @@ async def stop_signal() -> AsyncIterator[asyncio.Future[str]]:
 
 
 @asynccontextmanager
-async def running(house: House, sockets: Sockets, *, worker: bool) -> AsyncIterator[None]:
-    """Start the parts; on leaving, stop taking work, finish what is under way, and close everything."""
+async def running(house: House, sockets: Sockets, *, worker: bool) -> AsyncIterator[asyncio.Task[None]]:
+    """Start the parts; on leaving, stop taking work, finish what is under way, and close everything.
+
+    Gives the task that brings the database up to date; it is done already unless that is out of reach.
+    """
     async with AsyncExitStack() as closing:
         closing.callback(house.store.close)
         closing.push_async_callback(house.way_out.aclose)
         closing.push_async_callback(house.next_hop.close)
         closing.push_async_callback(house.delivery.close)
-        await _migrate(house, closing)
+        migrating = await _migrate(house, closing)
         if sockets.web is not None:
             server = WebServer(house.app, sockets.web)
             await server.start()
@@ -139,9 +151,9 @@ async def running(house: House, sockets: Sockets, *, worker: bool) -> AsyncItera
         if sockets.smtp is not None:
             await _learn_what_the_next_hop_offers(house)
             listener = await listen(sockets.smtp, house.door_rules, house.household)
-            closing.push_async_callback(listener.stop, DRAIN_SECONDS)
+            closing.push_async_callback(listener.stop, (house.patience + DRAIN_MARGIN).total_seconds())
             house.journal.started("smtp", _shown(sockets.smtp))
-        yield
+        yield migrating
 
 
 def _shown(bound: socket.socket) -> str:
@@ -161,29 +173,32 @@ async def _stop_worker(house: House, working: asyncio.Task[None]) -> None:
     await working
 
 
-async def _migrate(house: House, closing: AsyncExitStack) -> None:
-    """Bring the database up to date; when it is out of reach, go on trying: ordinary mail needs none."""
-    try:
-        await asyncio.to_thread(house.store.migrate)
-    except StoreUnavailable:
+async def _migrate(house: House, closing: AsyncExitStack) -> asyncio.Task[None]:
+    """Bring the database up to date; when it is out of reach, go on trying: ordinary mail needs none.
+
+    Raises what no waiting will mend: a wrong key, a database that is newer than this program.
+    """
+    task = asyncio.create_task(_migrate_until_done(house))
+    await asyncio.wait([task], timeout=FIRST_QUESTION_SECONDS)
+    if task.done():
+        await task
+    else:
         house.journal.store_down("start")
-        task = asyncio.create_task(_migrate_later(house))
-
-        async def cancel() -> None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-        closing.push_async_callback(cancel)
+        closing.push_async_callback(_cancel, task)
+    return task
 
 
-async def _migrate_later(house: House) -> None:
+async def _migrate_until_done(house: House) -> None:
     while True:
-        await asyncio.sleep(MIGRATE_AGAIN_SECONDS)
         try:
             await asyncio.to_thread(house.store.migrate)
         except StoreUnavailable:
-            continue
-        except StoreError as error:
-            house.journal.crashed("migration", error)
-        return
+            await asyncio.sleep(MIGRATE_AGAIN_SECONDS)
+        else:
+            return
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, StoreError):
+        await task

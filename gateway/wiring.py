@@ -17,13 +17,13 @@ from gateway.copies import PassReason, RecipientRules, Scribe, Unfit
 from gateway.delivery import CopyDelivery
 from gateway.journal import Journal
 from gateway.keyring import Keyring
-from gateway.mail.dkim_sign import SigningKey
 from gateway.mail.footer import Footer
 from gateway.message_journey import MessageJourney
 from gateway.partners.https import SignedHttps
 from gateway.partners.payload import Provider
-from gateway.rendering import Organisation, Rendering, TemplateInvalid, mailable_name
-from gateway.settings import Fault, OrganisationSettings, RelaySettings, Settings, SettingsInvalid
+from gateway.preparing import Prepared, prepare
+from gateway.rendering import Organisation, Rendering, TemplateInvalid
+from gateway.settings import OrganisationSettings, RelaySettings, Settings
 from gateway.smtp.access import AccessRules
 from gateway.smtp.connection import NextHopAddress
 from gateway.smtp.door import DoorRules, Household
@@ -55,6 +55,8 @@ class House:
     way_out: SignedHttps
     worker: OutboxWorker
     app: Starlette
+    patience: timedelta
+    """How long one message may take."""
 
 
 def build(
@@ -66,23 +68,24 @@ def build(
     outbox_interval: timedelta = INTERVAL,
 ) -> House:
     """Build the house; reads files, opens no socket yet."""
+    prepared = prepare(settings)
     hostname = settings.relay.hostname or socket.getfqdn()
     keyring = Keyring.open(settings.store.key_file)
     store = open_store(settings.store.url, keyring)
-    rendering = Rendering()
     organisation = _organisation(settings.organisation)
 
     # One message.
-    next_hop = PooledNextHop(_next_hop_address(settings.relay, hostname))
+    patience = timedelta(seconds=settings.relay.deadline_seconds)
+    next_hop = PooledNextHop(_next_hop_address(settings.relay, hostname, prepared.tls_context))
     delivery = CopyDelivery(next_hop=next_hop, store=store, journal=journal, clock=clock, lease=CLAIM_LEASE)
-    scribe = _scribe(settings, rendering, keyring, hostname) if not settings.unprepared else None
+    scribe = _scribe(settings, prepared, keyring, hostname) if not settings.unprepared else None
     journey = MessageJourney(
         store=store,
         scribe=scribe,
         delivery=delivery,
         journal=journal,
         clock=clock,
-        patience=timedelta(seconds=settings.relay.deadline_seconds),
+        patience=patience,
     )
     household = Household(next_hop=next_hop, journey=journey, journal=journal, new_trace_id=new_trace_id)
     door_rules = DoorRules(
@@ -110,16 +113,16 @@ def build(
     worker = OutboxWorker(candidates.submit_due, journal=journal, interval=outbox_interval)
     app = build_app(
         candidates=candidates,
-        rendering=rendering,
+        rendering=prepared.rendering,
         organisation=organisation,
-        edition=_edition(settings.consent.text_edition, rendering),
+        edition=prepared.edition,
         public_url=settings.web.public_url,
         journal=journal,
         ready=store.ready,
         clock=clock,
         extra_routes=more_routes,
     )
-    return House(store, journal, next_hop, delivery, door_rules, household, way_out, worker, app)
+    return House(store, journal, next_hop, delivery, door_rules, household, way_out, worker, app, patience)
 
 
 def new_trace_id() -> str:
@@ -149,46 +152,20 @@ def _organisation(given: OrganisationSettings) -> Organisation:
     )
 
 
-def _edition(wanted: str | None, rendering: Rendering) -> str:
-    """Return the edition of the consent text to show: the one wanted, else the newest."""
-    if wanted is None:
-        return rendering.editions[-1]
-    if wanted not in rendering.editions:
-        words = f"there is no edition {wanted!r}; published are {', '.join(rendering.editions)}"
-        raise SettingsInvalid([Fault("consent.text_edition", words)])
-    return wanted
-
-
-def _next_hop_address(relay: RelaySettings, hostname: str) -> NextHopAddress:
-    context = None
-    if relay.next_hop_needs_tls:
-        context = ssl.create_default_context(cafile=relay.next_hop_ca_file)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+def _next_hop_address(relay: RelaySettings, hostname: str, context: ssl.SSLContext | None) -> NextHopAddress:
     return NextHopAddress(
         host=relay.next_hop.host,
         port=relay.next_hop.port,
         helo_name=hostname.encode("idna"),
-        tls="require" if relay.next_hop_needs_tls else "none",
+        tls="require" if context else "none",
         tls_context=context,
     )
 
 
-def _scribe(settings: Settings, rendering: Rendering, keyring: Keyring, hostname: str) -> Scribe:
-    signing_keys: dict[bytes, tuple[SigningKey, ...]] = {}
-    for key in settings.dkim.keys:
-        domain = key.domain.encode()
-        signing_key = SigningKey(
-            domain=domain,
-            selector=key.selector.encode(),
-            algorithm=key.algorithm,
-            private_key=key.private_key_file.read_bytes(),
-        )
-        signing_keys[domain] = (*signing_keys.get(domain, ()), signing_key)
-    company = settings.organisation.legal_name or ""
-    mailable_name(company)
+def _scribe(settings: Settings, prepared: Prepared, keyring: Keyring, hostname: str) -> Scribe:
     return Scribe(
-        footers=_Footers(rendering),
-        company=company,
+        footers=_Footers(prepared.rendering),
+        company=settings.organisation.legal_name or "",
         rules=RecipientRules(
             internal_domains=_octets(settings.relay.internal_domains),
             agency_domains=_octets(settings.relay.agency_domains),
@@ -196,7 +173,7 @@ def _scribe(settings: Settings, rendering: Rendering, keyring: Keyring, hostname
         ),
         link_id=keyring.new_link_id,
         link_url=lambda link_id: f"{settings.web.public_url}/c/{keyring.link_token(link_id)}",
-        signing_keys=signing_keys,
+        signing_keys=prepared.signing_keys,
         stamp_key=keyring.stamp_key,
         hostname=hostname,
     )

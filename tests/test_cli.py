@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli import main
+from tests.peers.ports import free_port
 
 ADD = (
     *("partner", "add", "demo-agency", "--name", "サンプル人材紹介株式会社"),
@@ -28,7 +29,12 @@ def founded(tmp_path: Path) -> Path:
     """The settings file of a new installation."""
     result = init(tmp_path)
     assert result.exit_code == 0, result.output
-    return tmp_path / "goen.toml"
+    settings = tmp_path / "goen.toml"
+    text = settings.read_text()
+    for section in ("relay", "web"):
+        text = text.replace(f"[{section}]\n", f'[{section}]\nlisten = "127.0.0.1:{free_port()}"\n')
+    settings.write_text(text)
+    return settings
 
 
 def init(
@@ -109,6 +115,34 @@ def test_three_mistakes_are_three_messages_each_with_path_and_nearest_name(found
     assert "web.public_url" in result.output
     assert "consent.cooling_off_hours" in result.output
     assert "4 mistakes" in result.output, "the required relay.next_hop is missing as well"
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "where"),
+    [
+        ("consent", 'text_edition = "1999-01"', "consent.text_edition"),
+        ("organisation", 'legal_name = "🎉"', "organisation.legal_name"),
+        ("relay", 'next_hop_ca_file = "goen.toml"', "relay.next_hop_ca_file"),
+    ],
+)
+def test_what_would_stop_serve_is_a_mistake_for_check_config_too(
+    founded: Path, section: str, line: str, where: str
+) -> None:
+    founded.write_text(founded.read_text().replace(f"[{section}]\n", f"[{section}]\n{line}\n"))
+    for command in ("check-config", "serve"):
+        result = on(founded, command)
+        assert result.exit_code == 78, result.output
+        assert where in result.output
+
+
+@pytest.mark.parametrize("key", ["goen-rsa", "goen-ed25519"])
+def test_a_damaged_signing_key_is_a_mistake_for_both(founded: Path, key: str) -> None:
+    """Otherwise the first marked mail would pass as it came, with the marker in it."""
+    (founded.parent / "dkim" / f"{key}.key").write_text("garbage")
+    for command in ("check-config", "serve"):
+        result = on(founded, command)
+        assert result.exit_code == 78, result.output
+        assert f"{key}.key holds no private key for" in result.output
 
 
 def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -193,8 +227,8 @@ def test_a_master_key_that_others_can_read_is_refused(founded: Path) -> None:
 def test_health_says_what_does_not_answer(founded: Path) -> None:
     result = on(founded, "health")
     assert result.exit_code == 1
-    assert re.search(r"The pages at 127\.0\.0\.1:8025 do not answer", result.output)
-    assert re.search(r"The SMTP door at 127\.0\.0\.1:2525 does not answer", result.output)
+    assert re.search(r"The pages at 127\.0\.0\.1:\d+ do not answer", result.output)
+    assert re.search(r"The SMTP door at 127\.0\.0\.1:\d+ does not answer", result.output)
 
 
 def test_health_asks_only_for_the_parts_that_run_here(founded: Path) -> None:

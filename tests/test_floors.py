@@ -39,6 +39,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "store.consent",
         "store.ledger",
         "store.outbox",
+        "store.outbox_lines",
         "store.partners",
         "store.pool",
         "store.provisions",
@@ -57,6 +58,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("gateway.message_journey", "gateway.candidate_journey"),
     # doors and loops
     ("gateway.smtp", "gateway.web", "gateway.workers"),
+    ("gateway.preparing",),
     ("gateway.wiring",),
     # what runs what wiring built, and what the commands need around it
     ("gateway.operator", "gateway.opening", "gateway.serving"),
@@ -92,7 +94,7 @@ IMPURE = frozenset(
 """What a pure module has no use for: clock, log, sockets, files, chance."""
 PURE = ("gateway.mail", "gateway.copies")
 SETTINGS = "gateway.settings"
-SETTINGS_STOP_AT = "gateway.wiring"
+SETTINGS_STOP_AT = "gateway.preparing"
 """Below it every module receives plain values."""
 
 
