@@ -7,6 +7,7 @@
         | send it               the same key on each try, so the partner counts it once
         | sent                  provision record and slots in one transaction: submitted, or acknowledged
         | not now               waits for the next step of the ladder; after the last it is buried
+        | our own mistake       journalled; waits like the partner's, with the name of the error in the queue
       consented -> withdrawn                        what has not left is dropped when it would be claimed
 
 Reading a page changes nothing: an invitation, a nonce and its age are only looked at.
@@ -25,7 +26,7 @@ from gateway.partners.outcome import GiveUp, Outcome, Sent, TryLater
 from gateway.partners.payload import Payload, Provider, compose
 from store import consent, outbox, provisions
 from store.database import Store
-from store.errors import LeaseLost, UnknownRecord
+from store.errors import LeaseLost, StoreUnavailable, UnknownRecord
 from store.records import Answer, Claim, ConsentDecision, ConsentKind, Invitation, Partner, Purpose
 
 RETRY_LADDER = (
@@ -153,13 +154,14 @@ class CandidateJourney:
         return decision
 
     async def submit_due(self, limit: int) -> int:
-        """Claim up to `limit` submissions that are due, send them side by side, and record the outcomes.
+        """Look at up to `limit` submissions that are due, send them side by side, and record the outcomes.
 
-        Returns how many were claimed; 0 means that nothing was due, or nothing that may still leave.
-        Raises StoreError when the store fails; the leases then run out and the submissions are sent again.
+        Returns how many were due, with those that may no longer leave; 0 means that nothing was.
+        Raises StoreUnavailable when the store fails; the leases then run out and the submissions are sent
+        again. Every other error is journalled, and the submission waits for its next try.
         """
         now = self._clock()
-        claims = await self._store.run(
+        batch = await self._store.run(
             outbox.claim_due,
             now=now,
             lease_by=self._worker,
@@ -167,17 +169,23 @@ class CandidateJourney:
             limit=limit,
         )
         # One that fails must not stop the others half-way.
-        ends = await asyncio.gather(*(self._submit(claim) for claim in claims), return_exceptions=True)
-        for error in ends:
-            if error is not None:
-                raise error
-        return len(claims)
+        ends = await asyncio.gather(*(self._submit(claim) for claim in batch.claims), return_exceptions=True)
+        unavailable: StoreUnavailable | None = None
+        for claim, error in zip(batch.claims, ends, strict=True):
+            if isinstance(error, StoreUnavailable):
+                unavailable = error
+            elif error is not None:
+                self._journal.crashed(claim.submission.key, error)
+        if unavailable is not None:
+            raise unavailable
+        return len(batch.claims) + batch.kept_back
 
     async def _submit(self, claim: Claim) -> None:
-        payload = compose(claim.submission, self._terms.provider)
-        outcome = await self._way_out.send(claim.submission.partner, payload, at=self._clock())
+        """Try once; a mistake of ours is put off like a failure of the partner's, by its class's name."""
         try:
-            await self._settle(claim, payload, outcome)
+            await self._send(claim)
+        except StoreUnavailable:
+            raise
         except LeaseLost:
             # Another worker holds it by now, sends it with the same key, and records it.
             self._journal.postponed(
@@ -186,10 +194,13 @@ class CandidateJourney:
                 error="the lease ran out before the outcome was recorded",
                 attempt=claim.attempts,
             )
+        except Exception as error:  # noqa: BLE001  # One submission must not end the round for the others.
+            self._journal.crashed(claim.submission.key, error)
+            await self._put_off(claim, TryLater(type(error).__name__))
 
-    async def _settle(self, claim: Claim, payload: Payload, outcome: Outcome) -> None:
-        now = self._clock()
-        key, partner = claim.submission.key, claim.submission.partner.id
+    async def _send(self, claim: Claim) -> None:
+        payload = compose(claim.submission, self._terms.provider)
+        outcome = await self._way_out.send(claim.submission.partner, payload, at=self._clock())
         match outcome:
             case Sent(acknowledgement):
                 await self._store.run(
@@ -197,9 +208,21 @@ class CandidateJourney:
                     claim,
                     data_items=payload.data_items,
                     acknowledgement=acknowledgement,
-                    now=now,
+                    now=self._clock(),
                 )
-                self._journal.submitted(key=key, partner=partner, acknowledged=acknowledgement is not None)
+                self._journal.submitted(
+                    key=claim.submission.key,
+                    partner=claim.submission.partner.id,
+                    acknowledged=acknowledgement is not None,
+                )
+            case TryLater() | GiveUp():
+                await self._put_off(claim, outcome)
+
+    async def _put_off(self, claim: Claim, outcome: TryLater | GiveUp) -> None:
+        """Let the claim wait for the next step of the ladder, or bury it after the last."""
+        now = self._clock()
+        key, partner = claim.submission.key, claim.submission.partner.id
+        match outcome:
             case TryLater(reason, after) if claim.attempts <= len(self._terms.retry_ladder):
                 wait = max(self._terms.retry_ladder[claim.attempts - 1], after or timedelta())
                 await self._store.run(outbox.postpone, claim, due_at=now + wait, error=reason, now=now)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 
-from store import outbox, partners, slots, tables
+from store import outbox_lines, partners, slots, tables
 from store.errors import UnknownRecord
 from store.pool import advance_cases, decline_cases
 from store.records import Answer, CaseState, ConsentDecision, ConsentKind, Invitation, Purpose
@@ -71,7 +71,7 @@ def record_answer(tx: Transaction, answer: Answer, *, now: datetime, due_at: dat
             _queue_submission(tx, event, now=now, due_at=due_at)
         advance_cases(tx, [case.id], CaseState.CONSENTED)
     else:
-        outbox.drop_unsent(tx, person_id=case.person_id, partner_id=answer.partner_id)
+        outbox_lines.drop_unsent(tx, person_id=case.person_id, partner_id=answer.partner_id)
         if not any(d.kind is ConsentKind.GRANTED for d in _latest_decisions(_events_of(tx, case.person_id))):
             decline_cases(tx, case.person_id, case.id)
     return _decision(event)
@@ -183,7 +183,7 @@ def _queue_submission(
             created_at=now,
         )
     )
-    outbox.put(tx, outbox.SUBMISSION, submission_id, due_at=due_at, now=now)
+    outbox_lines.put(tx, outbox_lines.SUBMISSION, submission_id, due_at=due_at, now=now)
     slots.count(tx, event.partner_id, event.person_id, step="consented", reference=key, now=now)
 
 

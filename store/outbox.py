@@ -4,8 +4,8 @@
       ▲                │ ├────► dead        (buried: a person must look)
       └───postponed────┘ └────► ready       (the lease ran out; any worker may claim)
     ready ──► dropped                       (consent is gone)
+    dead ───► ready                         (the partner's endpoint or secret was changed)
 
-A lease is held by a worker and its try: one that comes back after its lease was given away is refused.
 Whether consent still lives is asked in the transaction that claims.
 """
 
@@ -14,26 +14,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from store import partners, tables
-from store.errors import LeaseLost
+from store.outbox_lines import SUBMISSION, release
 from store.pool import advance_cases
-from store.records import CaseState, Claim, ConsentKind, Purpose, QueueLine, QueueState, Submission
+from store.records import Batch, CaseState, Claim, ConsentKind, Purpose, QueueLine, QueueState, Submission
 from store.transaction import Transaction, verb
-
-SUBMISSION = "submission"
-"""The kind whose reference is a submission's id."""
 
 _LICENCE_WAIT = timedelta(days=1)
 _UNFINISHED = (QueueState.READY, QueueState.LEASED, QueueState.DEAD)
 
 
 @verb
-def claim_due(
-    tx: Transaction, *, now: datetime, lease_by: str, lease_until: datetime, limit: int
-) -> tuple[Claim, ...]:
-    """Lease up to `limit` submissions that are due, abandoned ones first; each counts as one more try.
+def claim_due(tx: Transaction, *, now: datetime, lease_by: str, lease_until: datetime, limit: int) -> Batch:
+    """Look at up to `limit` submissions that are due, abandoned ones first, and lease those that may leave.
 
+    Each leased one counts as one more try.
     What has no live consent any more is dropped; what waits for a licence is postponed by a day.
-    So fewer than `limit` do not mean that nothing more is due: ask `next_due`.
     """
     rows = _due_rows(tx, now, limit)
     ground = _Ground.read(tx, [row.reference for row in rows])
@@ -43,13 +38,8 @@ def claim_due(
         if not ground.has_consent(submission):
             _update(tx, [row.id], state=QueueState.DROPPED, last_error="consent is no longer there")
         elif ground.licence_has_expired(submission, now):
-            _update(
-                tx,
-                [row.id],
-                state=QueueState.READY,
-                due_at=now + _LICENCE_WAIT,
-                last_error="the partner's licence has expired",
-            )
+            why = "the partner's licence has expired"
+            _update(tx, [row.id], state=QueueState.READY, due_at=now + _LICENCE_WAIT, last_error=why)
         else:
             leased.append(row)
     _update(
@@ -61,10 +51,17 @@ def claim_due(
         attempts=tables.Outbox.attempts + 1,
     )
     advance_cases(tx, [ground.submissions[row.reference].case_id for row in leased], CaseState.QUEUED)
-    return tuple(
-        Claim(row.id, lease_by, row.attempts + 1, ground.record(tx, ground.submissions[row.reference]))
+    claims = tuple(
+        Claim(
+            id=row.id,
+            lease_by=lease_by,
+            lease_until=lease_until,
+            attempts=row.attempts + 1,
+            submission=ground.record(tx, ground.submissions[row.reference]),
+        )
         for row in leased
     )
+    return Batch(claims, kept_back=len(rows) - len(leased))
 
 
 @verb
@@ -100,56 +97,6 @@ def list_queue(
         )
     }
     return tuple(_line(row, submissions[row.reference]) for row in rows)
-
-
-@verb
-def next_due(tx: Transaction) -> datetime | None:
-    """Return when something can be claimed next, in the past if it can now; None for an empty queue."""
-    table = tables.Outbox
-    ours = table.select().where(table.kind == SUBMISSION)
-    ready = tx.first(ours.where(table.state == QueueState.READY).order_by(table.due_at))
-    leased = tx.first(ours.where(table.state == QueueState.LEASED).order_by(table.lease_until))
-    moments = [ready.due_at] if ready else []
-    if leased and leased.lease_until:
-        moments.append(leased.lease_until)
-    return min(moments, default=None)
-
-
-def put(tx: Transaction, kind: str, reference: int, *, due_at: datetime, now: datetime) -> None:
-    """Queue a piece of work, in the transaction of what makes it necessary."""
-    tx.add(
-        tables.Outbox.insert(
-            kind=kind, reference=reference, state=QueueState.READY, created_at=now, due_at=due_at, attempts=0
-        )
-    )
-
-
-def release(tx: Transaction, claim: Claim, **fields: object) -> None:
-    """Change a line that we hold and end its lease; LeaseLost when it is no longer ours."""
-    table = tables.Outbox
-    changed = tx.change(
-        table.update(lease_by=None, lease_until=None, **fields).where(
-            (table.id == claim.id)
-            & (table.state == QueueState.LEASED)
-            & (table.lease_by == claim.lease_by)
-            & (table.attempts == claim.attempts)
-        )
-    )
-    if not changed:
-        raise LeaseLost(claim.id)
-
-
-def drop_unsent(tx: Transaction, *, person_id: int, partner_id: str) -> None:
-    """Drop what waits for this partner; what is leased may have left, and is checked at its next claim."""
-    submissions = tables.Submission.select(tables.Submission.id).where(
-        (tables.Submission.person_id == person_id) & (tables.Submission.partner_id == partner_id)
-    )
-    table = tables.Outbox
-    tx.change(
-        table.update(state=QueueState.DROPPED, last_error="consent was withdrawn").where(
-            (table.kind == SUBMISSION) & (table.state == QueueState.READY) & table.reference.in_(submissions)
-        )
-    )
 
 
 def _due_rows(tx: Transaction, now: datetime, limit: int) -> list[tables.Outbox]:

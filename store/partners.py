@@ -5,7 +5,7 @@ import re
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from store import tables
+from store import outbox_lines, tables
 from store.errors import PartnerInvalid, UnknownRecord
 from store.records import Partner, SlotPolicy
 from store.transaction import Transaction, verb
@@ -20,13 +20,16 @@ _SECRET_BYTES = range(24, 65)
 
 
 @verb
-def add_partner(tx: Transaction, partner: Partner, *, now: datetime) -> None:
+def add_partner(tx: Transaction, partner: Partner, *, now: datetime) -> int:
     """Add a partner, or replace the one with its id; PartnerInvalid names the field that is wrong.
 
     A changed slot policy counts from the next person on; slots that were granted stay.
+    With another endpoint or secret, what was given up or put off for this partner is due now; returns how
+    many submissions that are.
     """
     _check(partner)
     table = tables.Partner
+    before = tx.first(tx.locked(table.select().where(table.id == partner.id)))
     fields = {
         table.id: partner.id,
         table.legal_name: partner.legal_name,
@@ -44,6 +47,9 @@ def add_partner(tx: Transaction, partner: Partner, *, now: datetime) -> None:
     replaced = [field for field in fields if field is not table.id]
     insert = table.insert({**fields, table.created_at: now})
     insert.on_conflict(conflict_target=[table.id], preserve=replaced).execute(tx.database)
+    if before is None or _way_in(record(tx, before)) == _way_in(partner):
+        return 0
+    return outbox_lines.try_again(tx, partner_id=partner.id, now=now)
 
 
 @verb
@@ -80,6 +86,10 @@ def record(tx: Transaction, row: tables.Partner) -> Partner:
 def policy(row: tables.Partner) -> SlotPolicy:
     """Return a partner's rule for earning slots."""
     return SlotPolicy(row.ratio, row.basis)
+
+
+def _way_in(partner: Partner) -> tuple[str, str]:
+    return partner.endpoint, partner.secret
 
 
 def _check(partner: Partner) -> None:

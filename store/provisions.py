@@ -7,7 +7,7 @@ it is kept for three years, longer than the person's own rows.
 from collections.abc import Sequence
 from datetime import datetime
 
-from store import outbox, slots, tables
+from store import outbox_lines, slots, tables
 from store.errors import UnknownRecord
 from store.pool import advance_cases
 from store.records import Acknowledgement, CaseState, Claim, ProvisionRecord, QueueState
@@ -32,7 +32,7 @@ def record_sent(
     Raises LeaseLost when the claim is no longer ours; then nothing is recorded, and whoever holds it sends
     again under the same key.
     """
-    outbox.release(tx, claim, state=QueueState.DONE, last_error=None)
+    outbox_lines.release(tx, claim, state=QueueState.DONE, last_error=None)
     sent = claim.submission
     row = _find_submission(tx, sent.key)
     tx.change(tables.Submission.update(sent_at=now).where(tables.Submission.id == row.id))

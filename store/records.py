@@ -275,9 +275,19 @@ class Claim:
 
     id: int
     lease_by: str
+    lease_until: datetime
     attempts: int
     """This try included."""
     submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one look at the outbox found due; nothing at all is the end of the queue for now."""
+
+    claims: tuple[Claim, ...]
+    kept_back: int
+    """Due lines that may not leave: dropped without consent, or put off until the partner has a licence."""
 
 
 @dataclass(frozen=True, slots=True)

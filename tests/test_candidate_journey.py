@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.candidate_journey import RETRY_LADDER, CandidateJourney, Terms
+from gateway.candidate_journey import RETRY_LADDER, CandidateJourney, Terms, WayOut
 from gateway.demo.agency import DemoAgency
 from gateway.journal import open_journal
 from gateway.keyring import Keyring
@@ -22,6 +22,7 @@ from gateway.partners.https import SignedHttps
 from gateway.partners.outcome import Outcome
 from gateway.partners.payload import Payload, Provider
 from gateway.partners.standard_webhooks import encode_secret
+from gateway.workers.outbox import OutboxWorker
 from store import ledger, outbox, partners, provisions, slots
 from store.database import Store, open_store
 from store.errors import StoreUnavailable, UnknownRecord
@@ -36,12 +37,12 @@ from store.records import (
     QueueState,
     RejectionDetails,
     Settlement,
-    SlotPolicy,
 )
 from tests.peers.asgi import serving
 from tests.peers.ports import free_port
 from tests.peers.postgres import PostgresServer
 from tests.peers.scripted_partner import answer, scripted_partner
+from tests.smtp.recording import eventually
 
 SECRET = encode_secret(bytes(range(32)))
 COOLING_OFF = timedelta(hours=24)
@@ -87,18 +88,22 @@ class Office:
             ),
         )
 
-    def partner(self, endpoint: str, *, ratio: int = 10) -> None:
-        add_partner(self.store, endpoint, self.clock(), ratio=ratio)
+    def partner(
+        self, endpoint: str, *, identity: str = "demo-agency", licence_expires: datetime | None = None
+    ) -> None:
+        add_partner(self.store, endpoint, self.clock(), identity=identity, licence_expires=licence_expires)
 
     def invite(self, number: int = 1) -> str:
         """Capture a candidate as a delivered rejection does; return the token of the link."""
         return invite(self.store, self.keyring, self.clock(), number)
 
-    async def consent(self, token: str, kind: ConsentKind = ConsentKind.GRANTED) -> None:
+    async def consent(
+        self, token: str, kind: ConsentKind = ConsentKind.GRANTED, *, to: str = "demo-agency"
+    ) -> None:
         await self.journey().answer(
             token,
             kind=kind,
-            partner_id="demo-agency",
+            partner_id=to,
             language="ja",
             text_edition="2026-11",
             text_digest=TEXT,
@@ -109,9 +114,8 @@ class Office:
         return [(line.state, line.attempts, line.last_error) for line in lines]
 
     async def due_in(self) -> timedelta:
-        due = await self.store.run(outbox.next_due)
-        assert due is not None
-        return due - self.clock()
+        (line,) = await self.store.run(outbox.list_queue, states=[QueueState.READY])
+        return line.due_at - self.clock()
 
     async def counted(self) -> int:
         return (await self.store.run(slots.summarise))[0].counted
@@ -121,18 +125,24 @@ class Office:
         return len(records)
 
 
-def add_partner(store: Store, endpoint: str, now: datetime, *, ratio: int = 10) -> None:
+def add_partner(
+    store: Store,
+    endpoint: str,
+    now: datetime,
+    *,
+    identity: str = "demo-agency",
+    licence_expires: datetime | None = None,
+) -> None:
     partner = Partner(
-        id="demo-agency",
+        id=identity,
         legal_name="株式会社デモエージェント",
         address="東京都港区例町4-5-6",
         representative="代表 例子",
         licence_no="13-ユ-000000",
-        licence_expires=None,
+        licence_expires=licence_expires,
         country="JP",
         endpoint=endpoint,
         secret=SECRET,
-        policy=SlotPolicy(ratio=ratio),
     )
     store.call(partners.add_partner, partner, now=now)
 
@@ -309,6 +319,24 @@ async def test_a_partner_that_is_gone_is_not_asked_again(office: Office) -> None
     assert await office.queue() == [(QueueState.DEAD, 1, "partner demo-agency: answered 410")]
 
 
+async def test_a_slip_in_the_endpoint_loses_no_candidate(office: Office, agency: DemoAgency) -> None:
+    """Refused by a wrong address until the ladder's end, and sent as soon as the address is corrected."""
+    async with serving(agency.routes()) as base:
+        office.partner(f"{base}/submission")
+        await office.consent(office.invite())
+        office.clock.forward(COOLING_OFF)
+        for wait in RETRY_LADDER:
+            await office.journey().submit_due(10)
+            office.clock.forward(wait)
+        await office.journey().submit_due(10)
+        reason = "partner demo-agency: answered 404"
+        assert await office.queue() == [(QueueState.DEAD, len(RETRY_LADDER) + 1, reason)]
+        office.partner(f"{base}/submissions")
+        assert await office.journey().submit_due(10) == 1
+    assert len(agency.received) == 1
+    assert await office.queue() == [(QueueState.DONE, 1, None)]
+
+
 async def test_a_partner_that_takes_it_without_acknowledging_earns_no_slot_yet(office: Office) -> None:
     async with scripted_partner(answer("202 Accepted")) as scripted:
         office.partner(scripted.endpoint)
@@ -351,6 +379,32 @@ async def test_one_bad_partner_does_not_hold_up_the_others_in_a_batch(
         assert await office.journey().submit_due(10) == 3
     assert len(agency.received) == 3
     assert [state for state, _, _ in await office.queue()] == [QueueState.READY] * 3
+
+
+async def test_a_batch_of_which_nothing_may_leave_does_not_end_the_workers_round(
+    office: Office, agency: DemoAgency
+) -> None:
+    """Three wait for a licence and are due first; the worker, which looks once a day, reaches the fourth."""
+    async with serving(agency.routes()) as base:
+        office.partner(f"{base}/submissions")
+        office.partner("https://expired.example.jp/", identity="expired", licence_expires=office.clock())
+        for number in (1, 2, 3):
+            await office.consent(office.invite(number), to="expired")
+        office.clock.forward(timedelta(seconds=1))
+        await office.consent(office.invite(4))
+        office.clock.forward(COOLING_OFF)
+        worker = OutboxWorker(
+            office.journey().submit_due,
+            journal=open_journal("json", office.log),
+            interval=timedelta(days=1),
+            batch=2,
+        )
+        running = asyncio.create_task(worker.run())
+        await eventually(lambda: bool(agency.received))
+        worker.stop()
+        await running
+    assert len(agency.received) == 1
+    assert [state for state, _, _ in await office.queue()].count(QueueState.READY) == 3
 
 
 @pytest.fixture
@@ -438,6 +492,62 @@ async def test_a_worker_killed_between_sending_and_recording_has_no_second_effec
         assert await there.counted() == 1
 
 
+async def test_a_mistake_of_ours_is_put_off_by_its_name_and_stops_no_other_submission(
+    office: Office, agency: DemoAgency
+) -> None:
+    """Two of three fail in two ways while they are sent; both are journalled, and the queue says why."""
+    async with serving(agency.routes()) as base:
+        office.partner(f"{base}/submissions")
+        for number in (1, 2, 3):
+            await office.consent(office.invite(number))
+        office.clock.forward(COOLING_OFF)
+        journey = office.journey()
+        journey._way_out = Stumbles(office.way_out, [KeyError("candidate1"), ValueError("山田")])
+        assert await journey.submit_due(10) == 3
+    assert len(agency.received) == 1
+    assert sorted(await office.queue()) == [
+        (QueueState.DONE, 1, None),
+        (QueueState.READY, 1, "KeyError"),
+        (QueueState.READY, 1, "ValueError"),
+    ]
+    crashed = [line for line in office.log.getvalue().splitlines() if '"crashed"' in line]
+    assert ["KeyError" in line for line in crashed] == [True, False]
+    assert ["ValueError" in line for line in crashed] == [False, True]
+    assert "candidate1" not in office.log.getvalue()
+    assert "山田" not in office.log.getvalue()
+
+
+async def test_a_mistake_of_ours_climbs_the_ladder_and_is_at_last_for_a_person(office: Office) -> None:
+    office.partner("http://127.0.0.1:9/")
+    await office.consent(office.invite())
+    office.clock.forward(COOLING_OFF)
+    journey = office.journey()
+    journey._way_out = Stumbles(office.way_out, [KeyError()] * (len(RETRY_LADDER) + 1))
+    for wait in RETRY_LADDER:
+        assert await journey.submit_due(10) == 1
+        assert await office.due_in() == wait
+        office.clock.forward(wait)
+    await journey.submit_due(10)
+    assert await office.queue() == [(QueueState.DEAD, len(RETRY_LADDER) + 1, "KeyError")]
+
+
+async def test_a_mistake_that_cannot_even_be_recorded_is_journalled_and_hides_no_other(
+    office: Office,
+) -> None:
+    """Its lease was lost meanwhile; the other's store failure still reaches the loop."""
+    office.partner("http://127.0.0.1:9/")
+    for number in (1, 2):
+        await office.consent(office.invite(number))
+    office.clock.forward(COOLING_OFF)
+    journey = office.journey()
+    journey._way_out = Stumbles(Overtaken(office), [None, StoreUnavailable("gone")], late=KeyError())
+    with pytest.raises(StoreUnavailable):
+        await journey.submit_due(10)
+    crashed = [line for line in office.log.getvalue().splitlines() if '"crashed"' in line]
+    assert ["KeyError" in line for line in crashed] == [True, False]
+    assert ["LeaseLost" in line for line in crashed] == [False, True]
+
+
 async def test_a_store_that_fails_after_sending_leaves_the_lease_to_run_out(
     office: Office, agency: DemoAgency
 ) -> None:
@@ -507,6 +617,25 @@ class Overtaken:
         outcome = await self.office.way_out.send(partner, payload, at=at)
         self.office.clock.forward(LEASE)
         self.others_claimed = await self.office.journey("quick").submit_due(10)
+        return outcome
+
+
+@dataclass(slots=True)
+class Stumbles:
+    """A way out that raises one mistake after the other, and after them lets everything through."""
+
+    way_out: WayOut
+    mistakes: list[Exception | None]
+    late: Exception | None = None
+    """Raised instead of each outcome that was let through."""
+
+    async def send(self, partner: Partner, payload: Payload, *, at: datetime) -> Outcome:
+        mistake = self.mistakes.pop(0) if self.mistakes else None
+        if mistake is not None:
+            raise mistake
+        outcome = await self.way_out.send(partner, payload, at=at)
+        if self.late is not None:
+            raise self.late
         return outcome
 
 

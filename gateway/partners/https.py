@@ -41,8 +41,20 @@ LONGEST_WAIT = timedelta(days=1)
 REFERENCE_MAX = 200
 """Characters of a partner's reference that are kept."""
 
-_RETRIABLE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
-"""The 4xx that speak of the moment and not of the submission (RFC 9110, RFC 8470, RFC 6585)."""
+_OF_THE_MOMENT = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+"""The 4xx that another try may not meet again (RFC 9110, RFC 8470, RFC 6585)."""
+
+_OF_THE_ENDPOINT = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+        HTTPStatus.MISDIRECTED_REQUEST,
+    }
+)
+"""The 4xx that speak of the address or the secret, which a person mends while the submission waits."""
 
 _PORT_MAX = 65_535
 
@@ -106,7 +118,7 @@ class SignedHttps:
                 async with self._client.stream("POST", url, content=body, headers=headers) as response:
                     return await _judge(partner.id, response, at)
         except (EndpointInvalid, standard_webhooks.SecretInvalid) as fault:
-            return GiveUp(f"partner {partner.id}: {fault}")
+            return TryLater(f"partner {partner.id}: {fault}")
         except TimeoutError:
             return TryLater(f"partner {partner.id}: no full answer within {self._patience.whole:g} s")
         except httpx2.RequestError as fault:
@@ -160,10 +172,10 @@ async def _judge(partner_id: str, response: httpx2.Response, at: datetime) -> Ou
     if response.is_success:
         return Sent(_acknowledgement(await _read(response)))
     reason = f"partner {partner_id}: answered {status}"
-    if response.is_redirect:
-        return GiveUp(f"{reason}; redirects are not followed, the endpoint must be the final address")
-    if response.is_client_error and status not in _RETRIABLE:
+    if response.is_client_error and status not in _OF_THE_MOMENT | _OF_THE_ENDPOINT:
         return GiveUp(reason)
+    if response.is_redirect:
+        reason += "; redirects are not followed, the endpoint must be the final address"
     return TryLater(reason, _retry_after(response.headers.get("Retry-After", ""), at))
 
 

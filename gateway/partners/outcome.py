@@ -20,7 +20,10 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """The partner may or may not have the submission; the same key is sent again."""
+    """The partner may or may not have the submission, or cannot be reached as it is set up.
+
+    The same key is sent again.
+    """
 
     reason: str
     after: timedelta | None = None
@@ -29,7 +32,7 @@ class TryLater:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Another try would meet the same refusal until a person changes something."""
+    """The partner refuses this very submission; another try would meet the same refusal."""
 
     reason: str
 

@@ -33,7 +33,7 @@ class OutboxWorker:
         interval: timedelta = INTERVAL,
         batch: int = BATCH,
     ) -> None:
-        """`submit_due` claims and settles up to so many submissions and returns how many it claimed."""
+        """`submit_due` deals with up to so many due submissions and returns how many; 0 ends the round."""
         self._submit_due = submit_due
         self._journal = journal
         self._interval = interval
@@ -67,7 +67,7 @@ class OutboxWorker:
             await self._sleep(failures)
 
     async def _work(self) -> None:
-        """Submit until nothing is due: a batch may be short because some of it was dropped."""
+        """Submit until nothing is due."""
         while not self._stopping:
             if not await self._submit_due(self._batch):
                 return

@@ -106,10 +106,21 @@ async def test_what_counts_as_an_acknowledgement(
     assert await outcome_of(answer("202 Accepted", body), partner, payload, now) == Sent(expected)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 413, 422, 451])
-async def test_a_refusal_is_final(status: int, partner: Partner, payload: Payload, now: datetime) -> None:
+@pytest.mark.parametrize("status", [400, 402, 406, 409, 410, 411, 413, 415, 422, 428, 431, 451])
+async def test_a_refusal_of_the_submission_is_final(
+    status: int, partner: Partner, payload: Payload, now: datetime
+) -> None:
     outcome = await outcome_of(answer(f"{status} No", b"secret words"), partner, payload, now)
     assert outcome == GiveUp(f"partner demo-agency: answered {status}")
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 407, 421])
+async def test_what_speaks_of_the_endpoint_or_the_secret_buries_no_candidate(
+    status: int, partner: Partner, payload: Payload, now: datetime
+) -> None:
+    """An operator's typo, or a partner's server that is being set up, is mended within the ladder."""
+    outcome = await outcome_of(answer(f"{status} No", b"secret words"), partner, payload, now)
+    assert outcome == TryLater(f"partner demo-agency: answered {status}")
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
@@ -128,7 +139,7 @@ async def test_a_redirect_is_not_followed(
         moved = answer(f"{status} Moved", b"", f"Location: {elsewhere.endpoint}")
         async with scripted_partner(moved) as scripted:
             outcome = await way_out.send(at(partner, scripted.endpoint), payload, at=now)
-    assert isinstance(outcome, GiveUp)
+    assert isinstance(outcome, TryLater)
     assert "redirects are not followed" in outcome.reason
     assert elsewhere.requests == []
 
@@ -271,7 +282,7 @@ async def test_a_malformed_secret_is_for_a_person_to_mend(
     way_out: SignedHttps, partner: Partner, payload: Payload, now: datetime
 ) -> None:
     outcome = await way_out.send(dataclasses.replace(partner, secret="whsec_oops"), payload, at=now)
-    assert outcome == GiveUp(
+    assert outcome == TryLater(
         "partner demo-agency: the signing secret is not whsec_ and the base64 of 24 to 64 bytes"
     )
 
@@ -280,7 +291,7 @@ async def test_nothing_leaves_for_an_endpoint_that_is_not_allowed(
     way_out: SignedHttps, partner: Partner, payload: Payload, now: datetime
 ) -> None:
     outcome = await way_out.send(at(partner, "http://agency.example.com/x"), payload, at=now)
-    assert isinstance(outcome, GiveUp)
+    assert isinstance(outcome, TryLater)
 
 
 @pytest.mark.parametrize(

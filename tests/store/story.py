@@ -123,9 +123,10 @@ class Story:
         )
 
     def claim(self, worker: str = "worker-1", *, at: datetime = LATER, limit: int = 100) -> tuple[Claim, ...]:
-        return self.store.call(
+        batch = self.store.call(
             outbox.claim_due, now=at, lease_by=worker, lease_until=at + timedelta(minutes=5), limit=limit
         )
+        return batch.claims
 
     def send(self, claim: Claim, *, acknowledged: bool = True) -> None:
         self.store.call(

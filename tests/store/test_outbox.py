@@ -1,6 +1,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -8,7 +8,7 @@ from gateway.keyring import Keyring
 from store import consent, outbox
 from store.database import Store, open_store
 from store.errors import LeaseLost
-from store.records import CaseState, Claim, ConsentKind, QueueState
+from store.records import Batch, CaseState, Claim, ConsentKind, QueueState
 from store.transaction import Transaction, verb
 from tests.store.conftest import OpenStore
 from tests.store.story import COOLING_OFF, LATER, NAME, NOW, TEXT_DIGEST, Story, agency
@@ -104,7 +104,6 @@ def test_a_buried_submission_is_listed_and_never_claimed(story: Story) -> None:
     (line,) = story.store.call(outbox.list_queue)
     assert (line.state, line.last_error) == (QueueState.DEAD, "HTTP 410")
     assert story.claim(at=LATER + timedelta(days=365)) == ()
-    assert story.store.call(outbox.next_due) is None
 
 
 def test_a_withdrawal_during_a_failed_try_stops_the_next_one(story: Story) -> None:
@@ -180,12 +179,27 @@ def test_no_more_is_claimed_than_asked_for_and_the_oldest_comes_first(story: Sto
     assert claims[0].id == abandoned.id
 
 
-def test_the_next_due_moment_is_the_earliest_of_waiting_and_leased(story: Story) -> None:
-    assert story.store.call(outbox.next_due) is None
-    story.say(story.invite().link_id)
-    assert story.store.call(outbox.next_due) == NOW + COOLING_OFF
-    story.claim()
-    assert story.store.call(outbox.next_due) == LATER + 5 * MINUTE
+def test_a_batch_tells_how_many_due_ones_were_kept_back(story: Story) -> None:
+    """Nothing leased and nothing kept back means that nothing was due."""
+    story.partner(agency("expired", expires=NOW))
+    for n in range(2):
+        story.say(story.invite(f"{n}@example.jp").link_id, to="expired")
+    withdrawn = story.invite("2@example.jp").link_id
+    story.say(withdrawn)
+    story.say(story.invite("3@example.jp").link_id)
+    (first, second) = story.claim()
+    story.say(withdrawn, ConsentKind.WITHDRAWN)
+    for claim in (first, second):
+        story.store.call(outbox.postpone, claim, due_at=LATER, error="HTTP 503", now=LATER)
+
+    again = LATER + timedelta(days=2)
+    sizes = [(len(batch.claims), batch.kept_back) for batch in (_batch(story, at=again) for _ in range(3))]
+
+    assert sizes == [(1, 1), (0, 2), (0, 0)]
+
+
+def _batch(story: Story, *, at: datetime) -> Batch:
+    return story.store.call(outbox.claim_due, now=at, lease_by="w", lease_until=at + MINUTE, limit=2)
 
 
 def test_workers_on_two_nodes_share_the_queue_out(story: Story, open_another: OpenStore) -> None:
@@ -205,10 +219,10 @@ def test_a_worker_does_not_wait_for_what_another_is_claiming(postgres_url: str, 
 
     @verb
     def claim_slowly(tx: Transaction) -> tuple[Claim, ...]:
-        claims = outbox.claim_due(tx, now=LATER, lease_by="slow", lease_until=LATER + MINUTE, limit=1)
+        batch = outbox.claim_due(tx, now=LATER, lease_by="slow", lease_until=LATER + MINUTE, limit=1)
         claiming.set()
         go_on.wait(20)
-        return claims
+        return batch.claims
 
     with open_store(postgres_url, keyring, connections=2) as store:
         store.migrate()

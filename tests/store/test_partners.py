@@ -1,13 +1,20 @@
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from store import partners
+from store import outbox, partners
 from store.database import Store
-from store.errors import PartnerInvalid
-from store.records import SlotPolicy
-from tests.store.story import LATER, NOW, agency
+from store.errors import LeaseLost, PartnerInvalid
+from store.records import Claim, ConsentKind, Partner, QueueLine, QueueState, SlotPolicy
+from tests.store.story import COOLING_OFF, LATER, NOW, Story, agency
+
+MENDED = {
+    "endpoint": replace(agency(), endpoint="https://agency.example.jp/v1/submissions"),
+    "secret": replace(agency(), secret="whsec_MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE="),
+}
+"""The partner of the story after its operator has corrected a slip."""
 
 
 def test_a_partner_is_listed_as_it_was_added(store: Store) -> None:
@@ -70,3 +77,113 @@ def test_a_partner_with_a_wrong_field_is_refused_by_its_name(store: Store) -> No
         assert caught.value.field == field
         assert partner.secret == "" or partner.secret not in str(caught.value)
     assert store.call(partners.list_partners) == ()
+
+
+@pytest.fixture
+def story(store: Store) -> Story:
+    """A story with one partner."""
+    told = Story(store)
+    told.partner()
+    return told
+
+
+def _claim(story: Story, address: str = "taro@example.jp") -> Claim:
+    """Return the claim on a consented candidate's submission."""
+    story.say(story.invite(address).link_id)
+    (claim,) = story.claim()
+    return claim
+
+
+def _lines(story: Story) -> list[QueueLine]:
+    lines = story.store.call(outbox.list_queue, states=tuple(QueueState))
+    return sorted(lines, key=lambda line: line.id)
+
+
+@pytest.mark.parametrize("mended", MENDED.values(), ids=MENDED.keys())
+def test_what_was_given_up_is_tried_again_when_the_endpoint_or_the_secret_changes(
+    story: Story, mended: Partner
+) -> None:
+    """Due at once and with the whole ladder before it, under the same key."""
+    claim = _claim(story)
+    story.store.call(outbox.bury, claim, error="answered 404", now=LATER)
+
+    assert story.store.call(partners.add_partner, mended, now=LATER) == 1
+
+    (line,) = _lines(story)
+    assert (line.state, line.due_at, line.attempts) == (QueueState.READY, LATER, 0)
+    assert line.last_error == "answered 404"
+    (again,) = story.claim()
+    assert (again.submission.key, again.submission.partner) == (claim.submission.key, mended)
+
+
+def test_what_waits_after_a_failed_try_is_due_at_once_when_the_endpoint_changes(story: Story) -> None:
+    claim = _claim(story)
+    story.store.call(outbox.postpone, claim, due_at=LATER + COOLING_OFF, error="answered 404", now=LATER)
+
+    assert story.store.call(partners.add_partner, MENDED["endpoint"], now=LATER) == 1
+
+    (line,) = _lines(story)
+    assert (line.state, line.due_at, line.attempts) == (QueueState.READY, LATER, 0)
+
+
+def test_a_changed_endpoint_does_not_shorten_the_cooling_off(story: Story) -> None:
+    story.say(story.invite().link_id)
+
+    assert story.store.call(partners.add_partner, MENDED["endpoint"], now=NOW) == 0
+
+    (line,) = _lines(story)
+    assert line.due_at == NOW + COOLING_OFF
+
+
+def test_another_change_and_another_partners_change_leave_the_queue_as_it_is(story: Story) -> None:
+    story.partner(agency("other"))
+    claim = _claim(story)
+    story.store.call(outbox.bury, claim, error="answered 404", now=LATER)
+    before = _lines(story)
+
+    for partner in (
+        agency(),
+        replace(agency(ratio=3), legal_name="新見本株式会社"),
+        replace(MENDED["endpoint"], id="other"),
+        replace(MENDED["endpoint"], id="new"),
+    ):
+        assert story.store.call(partners.add_partner, partner, now=LATER) == 0
+
+    assert _lines(story) == before
+
+
+def test_a_changed_endpoint_revives_nothing_whose_consent_is_gone(story: Story) -> None:
+    link_id = story.invite().link_id
+    story.say(link_id)
+    (claim,) = story.claim()
+    story.store.call(outbox.bury, claim, error="answered 404", now=LATER)
+    story.say(link_id, ConsentKind.WITHDRAWN)
+
+    story.store.call(partners.add_partner, MENDED["endpoint"], now=LATER)
+
+    assert story.claim() == ()
+    assert [line.state for line in _lines(story)] == [QueueState.DROPPED]
+
+
+def test_what_is_leased_or_sent_is_left_alone_when_the_endpoint_changes(story: Story) -> None:
+    story.send(_claim(story, "sent@example.jp"))
+    held = _claim(story, "held@example.jp")
+
+    assert story.store.call(partners.add_partner, MENDED["endpoint"], now=LATER) == 0
+
+    assert [line.state for line in _lines(story)] == [QueueState.DONE, QueueState.LEASED]
+    story.send(held)
+
+
+def test_a_try_from_before_the_change_cannot_settle_the_one_after_it(story: Story) -> None:
+    """Both are the first try of one worker: only the end of the lease tells them apart."""
+    late = _claim(story)
+    (taken_over,) = story.claim("worker-2", at=LATER + timedelta(minutes=5))
+    story.store.call(outbox.bury, taken_over, error="answered 404", now=LATER)
+    story.store.call(partners.add_partner, MENDED["endpoint"], now=LATER)
+    (again,) = story.claim(at=LATER + timedelta(minutes=6))
+
+    assert (late.lease_by, late.attempts) == (again.lease_by, again.attempts)
+    with pytest.raises(LeaseLost):
+        story.send(late)
+    story.send(again)

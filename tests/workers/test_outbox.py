@@ -52,7 +52,7 @@ Make = Callable[[Callable[[int], Awaitable[int]], timedelta], OutboxWorker]
 
 
 async def test_it_works_until_nothing_is_due(worker_for: Make) -> None:
-    """A short batch is no end: part of it may have been dropped."""
+    """A short batch is no end: more may have become due meanwhile."""
     script = Script(3, 3, 1, 2)
     worker = worker_for(script, NEVER)
     running = asyncio.create_task(worker.run())
