@@ -13,14 +13,14 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from gateway import replies
-from gateway.copies import Copy, Outcome
+from gateway.copies import Copy, Outcome, Unfit
 from gateway.envelope import Envelope, Recipient, Sender
 from gateway.journal import Journal
 from gateway.replies import Deferred, OutcomeUnknown, Reply
 from store import ledger
 from store.database import Store
 from store.errors import StoreError
-from store.records import Delivery, DeliveryState, LedgerEntry, Settlement
+from store.records import Delivery, DeliveryState, LedgerEntry, PlannedCopy, Settlement
 
 COPIES_AT_ONCE = 8
 """Connections that the copies of one message may hold at the same time; more wait for the next batch."""
@@ -34,6 +34,10 @@ LAST_CHANCE = timedelta(seconds=10)
 SETTLE_AGAIN_AT_MOST = timedelta(seconds=30)
 
 _LEFT = frozenset({DeliveryState.ACCEPTED, DeliveryState.UNKNOWN})
+
+
+Writer = Callable[[PlannedCopy], Copy]
+"""Writes one copy as planned; runs in a thread; raises `Unfit`."""
 
 
 class Transaction(Protocol):
@@ -99,46 +103,58 @@ class CopyDelivery:
             task.cancel()
 
     async def deliver(
-        self, envelope: Envelope, entry: LedgerEntry, copies: tuple[Copy, ...], *, deadline: float
+        self, envelope: Envelope, entry: LedgerEntry, write: Writer, *, deadline: float
     ) -> tuple[Outcome, ...]:
-        """Send every copy that is not accepted yet; return what is known of each, in their order.
+        """Write and send every copy that is not accepted yet; return what is known of each, in their order.
 
+        Copies are written batch by batch, so that a message to many candidates does not stand in memory for
+        each of them.
         `deadline` is on the loop's clock: what the next hop has not answered by then is deferred, or unknown.
         """
         outcomes = {d.id: Outcome(d.state, None) for d in entry.deliveries}
-        due = [
-            (delivery, copy)
-            for delivery, copy in zip(entry.deliveries, copies, strict=True)
-            if delivery.state is not DeliveryState.ACCEPTED
-        ]
+        due = [d for d in entry.deliveries if d.state is not DeliveryState.ACCEPTED]
         for start in range(0, len(due), COPIES_AT_ONCE):
             batch = due[start : start + COPIES_AT_ONCE]
-            ready = await asyncio.gather(*(self._transmit(envelope, copy, deadline) for _, copy in batch))
-            claimed = await self._claim(envelope, [delivery.id for delivery, _ in batch], ready)
-            ended = await asyncio.gather(
-                *(self._finish(envelope, on_its_way, deadline) for on_its_way in claimed)
-            )
-            outcomes |= {delivery.id: outcome for (delivery, _), outcome in zip(batch, ended, strict=True)}
-            settlements = [
-                _settlement(delivery, copy, outcomes[delivery.id])
-                for delivery, copy in batch
-                if outcomes[delivery.id].state is not DeliveryState.SENDING
-            ]
-            await self._settle(envelope.trace_id, settlements)
-            self._journal_outcomes(envelope, batch, outcomes)
+            outcomes |= await self._deliver_batch(envelope, batch, write, deadline)
         return tuple(outcomes[d.id] for d in entry.deliveries)
 
-    def _journal_outcomes(
-        self, envelope: Envelope, batch: Sequence[tuple[Delivery, Copy]], outcomes: Mapping[int, Outcome]
-    ) -> None:
-        for delivery, _ in batch:
-            outcome = outcomes[delivery.id]
+    async def _deliver_batch(
+        self, envelope: Envelope, batch: Sequence[Delivery], write: Writer, deadline: float
+    ) -> dict[int, Outcome]:
+        written = await asyncio.gather(*(self._write(envelope, delivery, write) for delivery in batch))
+        ready = await asyncio.gather(*(self._transmit(envelope, copy, deadline) for copy in written))
+        claimed = await self._claim(envelope, [delivery.id for delivery in batch], ready)
+        ended = await asyncio.gather(*(self._finish(envelope, one, deadline) for one in claimed))
+        settlements = [
+            _settlement(delivery, copy, outcome)
+            for delivery, copy, outcome in zip(batch, written, ended, strict=True)
+            if outcome.state is not DeliveryState.SENDING
+        ]
+        await self._settle(envelope.trace_id, settlements)
+        outcomes = {delivery.id: outcome for delivery, outcome in zip(batch, ended, strict=True)}
+        self._journal_outcomes(envelope, outcomes)
+        return outcomes
+
+    async def _write(self, envelope: Envelope, delivery: Delivery, write: Writer) -> Copy | Outcome:
+        """Write a copy in a thread, because a signature takes milliseconds."""
+        plan = PlannedCopy(delivery.kind, delivery.recipients, delivery.link_id, delivery.details)
+        try:
+            return await asyncio.to_thread(write, plan)
+        except Unfit as unfit:
+            reason = unfit.reason.value
+        except Exception as error:  # noqa: BLE001  # Another copy may be accepted already: nothing may raise.
+            self._journal.crashed(envelope.trace_id, error)
+            reason = "crashed"
+        return Outcome(DeliveryState.DEFERRED, replies.internal_error(envelope.trace_id), reason)
+
+    def _journal_outcomes(self, envelope: Envelope, outcomes: Mapping[int, Outcome]) -> None:
+        for delivery_id, outcome in outcomes.items():
             if outcome.state is DeliveryState.ACCEPTED:
                 queue_id = outcome.reply.queue_id if outcome.reply else None
-                self._journal.delivered(envelope.trace_id, delivery=delivery.id, queue_id=queue_id)
+                self._journal.delivered(envelope.trace_id, delivery=delivery_id, queue_id=queue_id)
             else:
                 self._journal.undelivered(
-                    envelope.trace_id, delivery=delivery.id, state=outcome.state, reason=outcome.reason
+                    envelope.trace_id, delivery=delivery_id, state=outcome.state, reason=outcome.reason
                 )
 
     async def _claim(
@@ -164,6 +180,9 @@ class CopyDelivery:
         except StoreError as error:
             self._journal.declined(envelope.trace_id, reason=type(error).__name__, reply=451)
             claimed = frozenset()
+        except Exception as error:  # noqa: BLE001  # Another batch may be accepted already: nothing may raise.
+            self._journal.crashed(envelope.trace_id, error)
+            claimed = frozenset()
         result: list[Transaction | Outcome] = []
         for delivery_id, transaction in zip(ids, ready, strict=True):
             if isinstance(transaction, Outcome) or delivery_id in claimed:
@@ -173,8 +192,12 @@ class CopyDelivery:
                 result.append(Outcome(DeliveryState.SENDING, None, "claimed-by-another-try"))
         return result
 
-    async def _transmit(self, envelope: Envelope, copy: Copy, deadline: float) -> Transaction | Outcome:
+    async def _transmit(
+        self, envelope: Envelope, copy: Copy | Outcome, deadline: float
+    ) -> Transaction | Outcome:
         """Send everything but the final dot; return the transaction that waits for it, or what went wrong."""
+        if isinstance(copy, Outcome):
+            return copy
         transaction: Transaction | None = None
         try:
             async with asyncio.timeout_at(deadline):
@@ -258,11 +281,11 @@ def _told(reply: Reply) -> Outcome:
     return Outcome(state, reply, f"next hop said {reply.code}")
 
 
-def _settlement(delivery: Delivery, copy: Copy, outcome: Outcome) -> Settlement:
+def _settlement(delivery: Delivery, copy: Copy | Outcome, outcome: Outcome) -> Settlement:
     return Settlement(
         delivery_id=delivery.id,
         state=outcome.state,
         reply_code=outcome.reply.code if outcome.reply else None,
         reply_text=outcome.reply.text() if outcome.reply else None,
-        sent_digest=copy.digest if outcome.state in _LEFT else None,
+        sent_digest=copy.digest if isinstance(copy, Copy) and outcome.state in _LEFT else None,
     )

@@ -4,13 +4,14 @@
       | find the marker         none: the same bytes to the same transaction; its reply is our reply
       | may it be rewritten?    no: pass as it came, with a reason code
       | split the recipients    colleagues and agencies never get a personal link
-      | write each copy         marker replaced by the invitation, checked, stamped, DKIM-signed
+      | write one copy          to see that it can be done
       | open the ledger         one transaction: candidates captured, deliveries pending, links fixed
+      | write each copy         marker replaced by the invitation, checked, stamped, DKIM-signed
       | deliver the copies      all bytes sent before any final dot
       | settle the ledger       accepted, refused, deferred, unknown; then one reply for all
 
-Copies are written before the ledger is opened, so that a message which cannot be rewritten after all
-passes as it came and captures nobody.
+One copy is written before the ledger is opened, so that a message which cannot be rewritten after all passes
+as it came and captures nobody.
 A link is derived from the message and the recipient, so a retry writes the same one; where the ledger
 remembers another (the key was changed in between), the ledger's stands.
 
@@ -19,15 +20,15 @@ After it has answered, nothing may raise: our 451 would send the candidate the s
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import TypeVar
 
 from gateway import replies
-from gateway.copies import Copy, MarkedMessage, PassReason, Scribe, Unfit, reply_for
-from gateway.delivery import CopyDelivery, Transaction
+from gateway.copies import MarkedMessage, PassReason, Scribe, Unfit, reply_for
+from gateway.delivery import CopyDelivery, Transaction, Writer
 from gateway.envelope import Envelope
 from gateway.journal import Journal
 from gateway.mail import eligible, marker, trace
@@ -36,7 +37,7 @@ from gateway.replies import Deferred, Refused, Reply
 from store import ledger, partners
 from store.database import Store
 from store.errors import StoreError
-from store.records import Arrival, CopyKind, Delivery, LedgerEntry, PlannedCopy
+from store.records import Arrival, CopyKind, DeliveryState, PlannedCopy
 
 MAX_HOPS = 100
 """Received fields before a message counts as looping; RFC 5321, section 6.3 asks for at least 100."""
@@ -115,42 +116,49 @@ class MessageJourney:
         fingerprint = await asyncio.to_thread(trace.fingerprint, envelope.sender.address, content)
         message = MarkedMessage(envelope, content, reading, fingerprint)
         try:
-            copies, entry = await self._prepare(self._scribe, message, deadline)
-        except Unfit as unfit:
-            await self._must_be_new(message)
-            return await self._pass(envelope, content, primary, deadline, unfit.reason)
-        await primary.release()
-        return await self._deliver(message, copies, entry, deadline)
-
-    async def _prepare(
-        self, scribe: Scribe, message: MarkedMessage, deadline: float
-    ) -> tuple[tuple[Copy, ...], LedgerEntry]:
-        """Write the copies, open the ledger, and write again what the ledger remembers otherwise."""
-        try:
             async with asyncio.timeout_at(deadline):
-                copies = await self._write(scribe, message)
-                arrival = Arrival(
-                    fingerprint=message.fingerprint,
-                    trace_id=message.envelope.trace_id,
-                    mail_from=message.envelope.sender.address,
-                    copies=tuple(copy.plan for copy in copies),
-                )
-                entry = await self._store.run(ledger.open_message, arrival, now=self._clock())
-                pairs = zip(arrival.copies, entry.deliveries, strict=True)
-                remembered = tuple(_as_remembered(plan, delivery) for plan, delivery in pairs)
-                if remembered != arrival.copies:
-                    copies = await self._write(scribe, message, remembered)
-                return copies, entry
+                write, plans = await self._plan(self._scribe, message)
+        except Unfit as unfit:
+            return await self._earlier(message) or await self._pass(
+                envelope, content, primary, deadline, unfit.reason
+            )
         except TimeoutError:
-            raise Deferred(replies.store_unavailable(message.envelope.trace_id), "deadline") from None
+            raise Deferred(replies.store_unavailable(envelope.trace_id), "deadline") from None
+        await primary.release()
+        return await self._invite(message, write, plans, deadline)
 
-    async def _must_be_new(self, message: MarkedMessage) -> None:
-        """Defer a retry whose copies are on the ledger: passed as it came, some would get it twice.
+    async def _plan(self, scribe: Scribe, message: MarkedMessage) -> tuple[Writer, tuple[PlannedCopy, ...]]:
+        """Decide which copies are to be made, and write one of them to see that it can be done.
 
-        Between the tries somebody took away the key or the partner; the mail waits until they are back.
+        Returns what writes each copy. Raises `Unfit`.
         """
-        if await self._store.run(ledger.find_message, message.fingerprint) is not None:
-            raise Deferred(replies.internal_error(message.envelope.trace_id), "retry-cannot-be-rewritten")
+        now = self._clock()
+        known = await self._store.run(partners.list_partners)
+        names = tuple(partner.legal_name for partner in known if partner.may_be_offered(now))
+        if not names:
+            raise Unfit(PassReason.NO_PARTNER)
+        write = partial(scribe.write, message, partners=names, date=format_datetime(now))
+
+        def plan() -> tuple[PlannedCopy, ...]:
+            plans = scribe.plan(message)
+            write(plans[0])
+            return plans
+
+        return write, await asyncio.to_thread(plan)
+
+    async def _earlier(self, message: MarkedMessage) -> Reply | None:
+        """Return the reply for a retry that cannot be rewritten any more, or None for a new message.
+
+        Passed as it came, a recipient whose copy was accepted would get it again. So it waits until the key
+        or the partner that somebody took away between the tries is back.
+        """
+        entry = await self._store.run(ledger.find_message, message.fingerprint)
+        if entry is None:
+            return None
+        trace_id = message.envelope.trace_id
+        if all(delivery.state is DeliveryState.ACCEPTED for delivery in entry.deliveries):
+            return replies.delivered(trace_id)
+        raise Deferred(replies.internal_error(trace_id), "retry-cannot-be-rewritten")
 
     async def _pass(
         self,
@@ -176,44 +184,33 @@ class MessageJourney:
         )
         return reply
 
-    async def _write(
-        self, scribe: Scribe, message: MarkedMessage, remembered: Sequence[PlannedCopy] | None = None
-    ) -> tuple[Copy, ...]:
-        """Write a copy for each plan, in a thread, because a signature takes milliseconds."""
-        now = self._clock()
-        known = await self._store.run(partners.list_partners)
-        names = tuple(partner.legal_name for partner in known if partner.may_be_offered(now))
-        if not names:
-            raise Unfit(PassReason.NO_PARTNER)
-        date = format_datetime(now)
-
-        def write() -> tuple[Copy, ...]:
-            plans = scribe.plan(message) if remembered is None else remembered
-            return tuple(scribe.write(message, plan, partners=names, date=date) for plan in plans)
-
-        return await asyncio.to_thread(write)
-
-    async def _deliver(
-        self, message: MarkedMessage, copies: tuple[Copy, ...], entry: LedgerEntry, deadline: float
+    async def _invite(
+        self, message: MarkedMessage, write: Writer, plans: tuple[PlannedCopy, ...], deadline: float
     ) -> Reply:
-        """Deliver the copies, record what became of them, and make one reply of it."""
+        """Record the candidates, deliver the copies, record what became of them, and make one reply of it."""
         trace_id = message.envelope.trace_id
-        outcomes = await self._delivery.deliver(message.envelope, entry, copies, deadline=deadline)
+        arrival = Arrival(
+            fingerprint=message.fingerprint,
+            trace_id=trace_id,
+            mail_from=message.envelope.sender.address,
+            copies=plans,
+        )
+        try:
+            async with asyncio.timeout_at(deadline):
+                entry = await self._store.run(ledger.open_message, arrival, now=self._clock())
+        except TimeoutError:
+            raise Deferred(replies.store_unavailable(trace_id), "deadline") from None
+        outcomes = await self._delivery.deliver(message.envelope, entry, write, deadline=deadline)
         reply = reply_for(outcomes, trace_id)
-        candidates = sum(copy.plan.kind is CopyKind.CANDIDATE for copy in copies)
+        candidates = sum(plan.kind is CopyKind.CANDIDATE for plan in plans)
         self._journal.invited(
             trace_id,
             attempt=entry.attempts,
             candidates=candidates,
-            internal=len(copies) - candidates,
+            internal=len(plans) - candidates,
             reply=reply.code,
         )
         return reply
-
-
-def _as_remembered(plan: PlannedCopy, delivery: Delivery) -> PlannedCopy:
-    """Return the plan with what the ledger fixed on the first try."""
-    return replace(plan, recipients=delivery.recipients, link_id=delivery.link_id, details=delivery.details)
 
 
 async def _beside(look: Callable[[bytes], T], content: bytes) -> T:

@@ -302,6 +302,21 @@ async def test_a_retry_that_cannot_be_rewritten_any_more_waits_instead_of_passin
     assert (await keyless.send(MARKED, "a@example.jp", "b@example.jp"))[:3] == b"451"
     assert keyless.hop.messages == []
     assert [line["reason"] for line in keyless.events("deferred")] == ["retry-cannot-be-rewritten"]
+    await gateway.send(MARKED, "a@example.jp", "b@example.jp")
+    assert (await keyless.send(MARKED, "a@example.jp", "b@example.jp"))[:3] == b"250", "all is delivered"
+    assert keyless.hop.messages == []
+
+
+async def test_a_message_to_many_candidates_is_delivered_in_batches(open_gateway: OpenGateway) -> None:
+    gateway = await open_gateway()
+    many = [f"c{number}@example.jp" for number in range(20)]
+    gateway.hop.answer("MAIL", *[FINE] * 12, b"452 4.3.1 full\r\n")
+    assert (await gateway.send(MARKED, *many)).startswith(b"451 4.3.0 19 of 20")
+    assert (await gateway.send(MARKED, *many))[:3] == b"250"
+    assert sorted(message.rcpts[0] for message in gateway.hop.messages) == sorted(
+        f"RCPT TO:<{address}>".encode() for address in many
+    )
+    assert len(set(links(gateway))) == 20
 
 
 async def test_the_next_hop_lost_after_the_dot_is_tried_again_with_the_same_link(
