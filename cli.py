@@ -251,6 +251,11 @@ def partner() -> None:
 @click.option("--licence", required=True, help="Licence number of the placement business (許可番号).")
 @click.option("--licence-expires", type=click.DateTime(["%Y-%m-%d"]), help="Last day of the licence.")
 @click.option("--country", default="JP", show_default=True, help="ISO 3166-1 code.")
+@click.option(
+    "--contract-date",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Day of your contract with it on the handling of personal data; the consent text names it.",
+)
 @click.option("--endpoint", required=True, help="URL that takes submissions; https, or http on loopback.")
 @click.option(
     "--secret-file", type=click.File("r"), help="File with the signing secret (whsec_…); else a new one."
@@ -258,7 +263,7 @@ def partner() -> None:
 @click.option("--ratio", type=click.IntRange(1), default=10, show_default=True, help="Persons for one slot.")
 @click.option(
     "--basis",
-    type=click.Choice(["consented", "submitted", "acknowledged", "hired"]),
+    type=click.Choice(["consented", "submitted", "acknowledged"]),
     default="acknowledged",
     show_default=True,
     help="The step that counts.",

@@ -12,7 +12,8 @@ It holds no personal data, so its digest can be computed again after the person 
 import contextlib
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
@@ -73,8 +74,6 @@ class Organisation:
     """The privacy officer's name or office, as candidates should address it."""
     purpose_notice_url: str
     """Where the company's purpose-of-use notice can be read."""
-    handling_agreement: bool | None = None
-    """Whether a contract on the handling of personal data binds the partners; None when nobody has said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +217,9 @@ class Rendering:
     def _check_consent(self, edition: str, language: str) -> None:
         file = f"consent/{edition}/{language}.html"
         self._check_values(file, _CONSENT_VALUES)
-        with _located(file):
-            self._render(file, organisation=_A_COMPANY, partner=_AN_AGENCY)
+        for agency in (_AN_AGENCY, replace(_AN_AGENCY, contract_date=date.min)):
+            with _located(file):
+                self._render(file, organisation=_A_COMPANY, partner=agency)
         text = self.consent_text(language, edition, organisation=_A_COMPANY, partner=_AN_AGENCY)
         if not text.statement:
             raise TemplateInvalid(file, None, "the sentence beside the box is empty")

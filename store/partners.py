@@ -2,7 +2,7 @@
 
 import base64
 import re
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
 
 from store import outbox_lines, tables
@@ -10,8 +10,8 @@ from store.errors import PartnerInvalid, UnknownRecord
 from store.records import Partner, SlotPolicy
 from store.transaction import Transaction, verb
 
-BASES = ("consented", "submitted", "acknowledged", "hired")
-"""The steps that a slot policy can count."""
+BASES = ("consented", "submitted", "acknowledged")
+"""The steps that a slot policy can count: those that something reports."""
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _COUNTRY = re.compile(r"[A-Z]{2}")
@@ -27,7 +27,7 @@ def add_partner(tx: Transaction, partner: Partner, *, now: datetime) -> int:
     With another endpoint or secret, what was given up or put off for this partner is due now; returns how
     many submissions that are.
     """
-    _check(partner)
+    _check(partner, now)
     table = tables.Partner
     before = tx.first(tx.locked(table.select().where(table.id == partner.id)))
     fields = {
@@ -40,6 +40,7 @@ def add_partner(tx: Transaction, partner: Partner, *, now: datetime) -> int:
         table.country: partner.country,
         table.endpoint: partner.endpoint,
         table.secret: tx.seal(partner.secret, "partner.secret"),
+        table.contract_date: partner.contract_date,
         table.ratio: partner.policy.ratio,
         table.basis: partner.policy.basis,
         table.updated_at: now,
@@ -80,6 +81,7 @@ def record(tx: Transaction, row: tables.Partner) -> Partner:
         endpoint=row.endpoint,
         secret=tx.unseal(row.secret, "partner.secret"),
         policy=policy(row),
+        contract_date=row.contract_date,
     )
 
 
@@ -92,7 +94,7 @@ def _way_in(partner: Partner) -> tuple[str, str]:
     return partner.endpoint, partner.secret
 
 
-def _check(partner: Partner) -> None:
+def _check(partner: Partner, now: datetime) -> None:
     rules = (
         ("id", _ID.fullmatch(partner.id), "must be lower-case letters, digits and hyphens"),
         ("legal_name", partner.legal_name.strip(), "is missing"),
@@ -107,6 +109,7 @@ def _check(partner: Partner) -> None:
         ("country", _COUNTRY.fullmatch(partner.country), "must be two capital letters (ISO 3166-1)"),
         ("endpoint", _is_http(partner.endpoint), "must be an http or https URL with a host"),
         ("secret", _is_secret(partner.secret), "must be `whsec_` and base64 of 24 to 64 bytes"),
+        ("contract_date", not _is_to_come(partner.contract_date, now), "must not be in the future"),
         ("policy.ratio", partner.policy.ratio >= 1, "must be at least 1"),
         ("policy.basis", partner.policy.basis in BASES, f"must be one of {', '.join(BASES)}"),
     )
@@ -117,6 +120,11 @@ def _check(partner: Partner) -> None:
 
 def _is_aware(moment: datetime | None) -> bool:
     return moment is None or moment.tzinfo is not None
+
+
+def _is_to_come(day: date | None, now: datetime) -> bool:
+    """Whether the day has not begun anywhere: the first zone is 14 hours ahead of UTC."""
+    return day is not None and day > (now + timedelta(hours=14)).astimezone(UTC).date()
 
 
 def _is_http(url: str) -> bool:

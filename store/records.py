@@ -5,7 +5,7 @@ Fields that hold personal data have `repr=False`, so that no log line or traceba
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 HOME_COUNTRY = "JP"
@@ -78,7 +78,10 @@ class PlannedCopy:
     recipients: tuple[bytes, ...] = field(repr=False)
     """Envelope addresses as they came; exactly one for a candidate."""
     link_id: bytes
-    """Ten random bytes, kept only if the delivery is new: a retry gets earlier ones. Empty for INTERNAL."""
+    """Ten bytes derived from message and recipient by a keyed hash, so that each retry has the same.
+
+    Empty for INTERNAL.
+    """
     details: RejectionDetails | None = None
     """Given for a candidate."""
 
@@ -159,7 +162,7 @@ class SlotPolicy:
     ratio: int = 10
     """How many counted persons earn one slot; at least 1."""
     basis: str = "acknowledged"
-    """Which step counts: `consented`, `submitted`, `acknowledged` or `hired`."""
+    """Which step counts: `consented`, `submitted` or `acknowledged`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,8 @@ class Partner:
     secret: str = field(repr=False)
     """The signing secret in the form `whsec_` and base64 (Standard Webhooks)."""
     policy: SlotPolicy = SlotPolicy()
+    contract_date: date | None = None
+    """The day of the contract on the handling of personal data with this partner; None without one."""
 
     def may_be_offered(self, now: datetime) -> bool:
         """Whether a candidate may be asked for consent to this partner now.

@@ -88,6 +88,7 @@ class Partner(_Table):
     country = peewee.CharField()
     endpoint = peewee.TextField()
     secret = peewee.BlobField()  # sealed
+    contract_date = peewee.DateField(null=True)
     ratio = peewee.IntegerField()
     basis = peewee.CharField()
     created_at: "peewee.Field[datetime]" = UtcField()

@@ -174,6 +174,20 @@ def test_a_partner_is_added_listed_and_counted_for(founded: Path) -> None:
     assert rows(founded, "queue", "list") == []
 
 
+def test_the_day_of_the_contract_is_kept_and_shown(founded: Path) -> None:
+    assert on(founded, *ADD).exit_code == 0
+    assert rows(founded, "partner", "list")[0]["contract"] is None
+    assert on(founded, *ADD, "--contract-date", "2026-04-01").exit_code == 0
+    assert rows(founded, "partner", "list")[0]["contract"] == "2026-04-01"
+
+
+def test_a_step_that_nothing_reports_cannot_be_the_one_that_counts(founded: Path) -> None:
+    assert on(founded, *ADD, "--basis", "consented").exit_code == 0
+    result = on(founded, *ADD, "--basis", "hired")
+    assert result.exit_code == 2
+    assert "acknowledged" in result.output
+
+
 def test_a_partner_keeps_a_secret_from_a_file(founded: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("whsec_" + "A" * 43 + "=\n")
     result = on(founded, *ADD, "--secret-file", str(tmp_path / "secret"))

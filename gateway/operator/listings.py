@@ -70,7 +70,7 @@ def queue_listing(lines: tuple[QueueLine, ...]) -> Listing:
 def partner_listing(partners: tuple[Partner, ...]) -> Listing:
     """Show the partners, without their secrets."""
     return Listing(
-        ("partner", "name", "licence", "licence_expires", "country", "endpoint", "policy"),
+        ("partner", "name", "licence", "licence_expires", "country", "contract", "endpoint", "policy"),
         tuple(
             (
                 p.id,
@@ -78,6 +78,7 @@ def partner_listing(partners: tuple[Partner, ...]) -> Listing:
                 p.licence_no,
                 p.licence_expires,
                 p.country,
+                p.contract_date.isoformat() if p.contract_date else None,
                 p.endpoint,
                 f"{p.policy.ratio} {p.policy.basis}",
             )
@@ -96,6 +97,7 @@ def partner_from(
     licence: str,
     licence_expires: datetime | None,
     country: str,
+    contract_date: datetime | None,
     endpoint: str,
     secret_file: TextIO | None,
     ratio: int,
@@ -123,6 +125,7 @@ def partner_from(
         endpoint=endpoint,
         secret=secret,
         policy=SlotPolicy(ratio, basis),
+        contract_date=contract_date.date() if contract_date else None,
     )
     return partner, secret_file is None
 

@@ -51,6 +51,7 @@ def _capture_tables() -> tuple[type[peewee.Model], ...]:
         country = peewee.CharField()
         endpoint = peewee.TextField()
         secret = peewee.BlobField()
+        contract_date = peewee.DateField(null=True)
         ratio = peewee.IntegerField()
         basis = peewee.CharField()
         created_at = Utc()

@@ -1,6 +1,6 @@
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -18,7 +18,8 @@ MENDED = {
 
 
 def test_a_partner_is_listed_as_it_was_added(store: Store) -> None:
-    later, earlier = agency("b", expires=LATER), agency("a-1", ratio=3, basis="submitted")
+    later = replace(agency("b", expires=LATER), contract_date=date(2024, 2, 29))
+    earlier = agency("a-1", ratio=3, basis="submitted")
     for partner in (later, earlier):
         store.call(partners.add_partner, partner, now=NOW)
 
@@ -32,6 +33,7 @@ def test_adding_a_partner_again_replaces_it(store: Store) -> None:
         legal_name="新見本株式会社",
         endpoint="http://127.0.0.1:8026/submissions",
         representative="見本 次郎",
+        contract_date=date(2026, 4, 1),
     )
 
     store.call(partners.add_partner, newer, now=LATER)
@@ -62,9 +64,11 @@ WRONG = [
     (replace(agency(), secret="whsec_MDEyMw=="), "secret"),
     (replace(agency(), secret="whsec_not base64 at all, but long enough for it"), "secret"),
     (replace(agency(), secret="whsec_あ"), "secret"),
+    (replace(agency(), contract_date=NOW.date() + timedelta(days=1)), "contract_date"),
     (replace(agency(), policy=SlotPolicy(0)), "policy.ratio"),
     (replace(agency(), policy=SlotPolicy(-10)), "policy.ratio"),
     (replace(agency(), policy=SlotPolicy(10, "guessed")), "policy.basis"),
+    (replace(agency(), policy=SlotPolicy(10, "hired")), "policy.basis"),
 ]
 """A partner, and the field that is wrong with it."""
 

@@ -55,7 +55,7 @@ def test_the_lines_of_an_unknown_partner_cannot_be_explained(store: Store) -> No
 
 @pytest.mark.parametrize(
     ("basis", "after_consent", "after_sending", "after_acknowledgement"),
-    [("consented", 1, 1, 1), ("submitted", 0, 1, 1), ("acknowledged", 0, 0, 1), ("hired", 0, 0, 0)],
+    [("consented", 1, 1, 1), ("submitted", 0, 1, 1), ("acknowledged", 0, 0, 1)],
 )
 def test_the_partners_policy_decides_which_step_counts(
     store: Store, basis: str, after_consent: int, after_sending: int, after_acknowledgement: int
