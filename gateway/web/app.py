@@ -52,16 +52,18 @@ def build_app(
         public_url=public_url,
         clock=clock,
     )
-    return Starlette(
+    app = Starlette(
         routes=[
-            Route("/c/{token}", pages.show, methods=["GET", "HEAD"]),
-            Route("/c/{token}", pages.take, methods=["POST"]),
+            Route("/c/{token}", pages.respond, methods=["GET", "HEAD", "POST"]),
             *_service_routes(rendering.stylesheet(), ready),
             *extra_routes,
         ],
         middleware=[Middleware(Shell, journal=journal, failed=partial(error_page, status=500))],
         exception_handlers=_error_handlers(error_page, journal),
     )
+    # Its redirect would believe the Host field, and know neither our scheme nor our path.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _service_routes(style: str, ready: Callable[[], Awaitable[bool]]) -> list[Route]:
@@ -81,7 +83,11 @@ def _error_handlers(
     error_page: Callable[[Request, int], Response], journal: Journal
 ) -> dict[Any, Callable[[Request, Exception], Awaitable[Response]]]:
     async def declined(request: Request, error: Exception) -> Response:
-        return error_page(request, error.status_code if isinstance(error, HTTPException) else 500)
+        if not isinstance(error, HTTPException):
+            return error_page(request, 500)
+        response = error_page(request, error.status_code)
+        response.headers.update(error.headers or {})
+        return response
 
     async def store_down(request: Request, _error: Exception) -> Response:
         journal.store_down("web")

@@ -66,6 +66,10 @@ class CandidatePages:
     """The address under which candidates reach these pages."""
     clock: Callable[[], datetime]
 
+    async def respond(self, request: Request) -> Response:
+        """Show the page, or take the answer; one route for all methods, so that a 405 names them all."""
+        return await (self.take(request) if request.method == "POST" else self.show(request))
+
     async def show(self, request: Request) -> Response:
         """GET and HEAD."""
         invitation = await self._invitation(request)

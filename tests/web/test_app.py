@@ -27,11 +27,19 @@ Reported = Callable[[], list[dict[str, Any]]]
 
 
 async def test_an_unknown_link_and_an_unknown_address_get_the_same_bytes(client: httpx2.AsyncClient) -> None:
-    unknown = [f"/c/{FORGED}", "/c/short", "/c/" + "%E3%81%82" * 40, "/nowhere", "/c/a/b", "/c/"]
+    unknown = [f"/c/{FORGED}", "/c/short", "/c/" + "%E3%81%82" * 40, "/nowhere", "/c/a/b", "/c/", "/livez/"]
     answers = [await client.get(address, headers={"Accept-Language": "en"}) for address in unknown]
     assert {answer.status_code for answer in answers} == {404}
     assert len({answer.content for answer in answers}) == 1
     assert "Page not found" in answers[0].text
+
+
+async def test_a_slash_too_many_leads_nowhere(visitor: Visitor) -> None:
+    """A redirect would send the person, token and all, to whatever the Host field names, in plain HTTP."""
+    headers = {"Host": "elsewhere.example.com"}
+    answer = await visitor.client.get(visitor.address + "/", headers=headers)
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
 
 
 async def test_a_forged_link_takes_no_answer(visitor: Visitor, records: Records) -> None:
@@ -234,6 +242,18 @@ async def test_another_method_is_answered_with_a_page(visitor: Visitor) -> None:
     answer = Page(await visitor.client.delete(visitor.address))
     assert answer.status == 405
     assert "メールのリンク" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"), [("/c/a", {"GET", "HEAD", "POST"}), ("/static/style.css", {"GET", "HEAD"})]
+)
+async def test_another_method_hears_which_ones_there_are(
+    client: httpx2.AsyncClient, address: str, allowed: set[str]
+) -> None:
+    """RFC 9110, section 15.5.6."""
+    answer = await client.request("DELETE", address)
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == allowed
 
 
 @pytest.mark.parametrize(("language", "words"), [("ja", "数分ほどおいて"), ("en", "in a few minutes")])
