@@ -25,6 +25,9 @@ T = TypeVar("T")
 DRAIN_MARGIN = timedelta(seconds=20)
 """What a stop waits longer than a message may take: for the store, and for the reply to reach the client."""
 
+MIGRATE_SECONDS = 60
+"""How long the start waits for the database to be brought up to date; mail is taken after that in any case."""
+
 MIGRATE_AGAIN_SECONDS = 5
 
 FIRST_QUESTION_SECONDS = 2
@@ -178,8 +181,11 @@ async def _migrate(house: House, closing: AsyncExitStack) -> asyncio.Task[None]:
 
     Raises what no waiting will mend: a wrong key, a database that is newer than this program.
     """
-    task = asyncio.create_task(_migrate_until_done(house))
-    await asyncio.wait([task], timeout=FIRST_QUESTION_SECONDS)
+    out_of_reach = asyncio.Event()
+    task = asyncio.create_task(_migrate_until_done(house, out_of_reach))
+    told = asyncio.create_task(out_of_reach.wait())
+    await asyncio.wait({task, told}, timeout=MIGRATE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
     if task.done():
         await task
     else:
@@ -188,11 +194,12 @@ async def _migrate(house: House, closing: AsyncExitStack) -> asyncio.Task[None]:
     return task
 
 
-async def _migrate_until_done(house: House) -> None:
+async def _migrate_until_done(house: House, out_of_reach: asyncio.Event) -> None:
     while True:
         try:
             await asyncio.to_thread(house.store.migrate)
         except StoreUnavailable:
+            out_of_reach.set()
             await asyncio.sleep(MIGRATE_AGAIN_SECONDS)
         else:
             return
