@@ -26,7 +26,7 @@ DRAIN_MARGIN = timedelta(seconds=20)
 """What a stop waits longer than a message may take: for the store, and for the reply to reach the client."""
 
 MIGRATE_SECONDS = 60
-"""How long the start waits for the database to be brought up to date; mail is taken after that in any case."""
+"""How long the start waits for the database to be brought up to date; mail is then taken all the same."""
 
 MIGRATE_AGAIN_SECONDS = 5
 
