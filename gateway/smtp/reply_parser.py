@@ -13,11 +13,12 @@ MAX_LINE_OCTETS = 8192
 MAX_LINES = 128
 """More than any EHLO reply; beyond it the next hop is not answering but flooding."""
 
-_LINE = re.compile(rb"([2-5][0-5][0-9])(?:([ -])([^\x00\r\n]*+))?\r\n")
+_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])([^\x00\r\n]*+))?\r\n")
+"""RFC 5321, section 4.2 ends the second digit at 5, but servers say 571; only the first digit decides."""
 
 
-class Nonsense(Exception):
-    """The next hop sent something that is not an SMTP reply."""
+class _Nonsense(Exception):
+    """What came is not an SMTP reply."""
 
 
 class ReplyParser:
@@ -27,6 +28,8 @@ class ReplyParser:
         self._buffer = bytearray()
         self._code = b""
         self._lines: list[bytes] = []
+        self.nonsense = ""
+        """Why what came behind the last reply is none; empty while all is well."""
 
     @property
     def midway(self) -> bool:
@@ -34,27 +37,35 @@ class ReplyParser:
         return bool(self._buffer or self._lines)
 
     def feed(self, data: bytes) -> list[Reply]:
-        """Return the replies that `data` completes; raises `Nonsense`, after which the parser is useless."""
-        self._buffer += data
+        """Return the replies that `data` completes; nothing that comes behind nonsense is a reply.
+
+        A reply before the nonsense counts: a mail that was accepted must not be sent again.
+        """
         done: list[Reply] = []
-        while (end := self._buffer.find(b"\n") + 1) > 0:
-            line = bytes(self._buffer[:end])
-            del self._buffer[:end]
-            if (reply := self._take(line)) is not None:
-                done.append(reply)
-        if len(self._buffer) > MAX_LINE_OCTETS:
-            raise Nonsense("a line without end")
+        if self.nonsense:
+            return done
+        self._buffer += data
+        try:
+            while (end := self._buffer.find(b"\n") + 1) > 0:
+                line = bytes(self._buffer[:end])
+                del self._buffer[:end]
+                if (reply := self._take(line)) is not None:
+                    done.append(reply)
+            if len(self._buffer) > MAX_LINE_OCTETS:
+                raise _Nonsense("a line without end")
+        except _Nonsense as nonsense:
+            self.nonsense = str(nonsense)
         return done
 
     def _take(self, line: bytes) -> Reply | None:
         match = _LINE.fullmatch(line)
         if match is None:
-            raise Nonsense("not a reply line")
+            raise _Nonsense("not a reply line")
         code, separator, text = match[1], match[2], match[3] or b""
         if self._lines and code != self._code:
-            raise Nonsense("two codes in one reply")
+            raise _Nonsense("two codes in one reply")
         if len(line) > MAX_LINE_OCTETS or len(self._lines) >= MAX_LINES:
-            raise Nonsense("a reply without end")
+            raise _Nonsense("a reply without end")
         self._code = code
         self._lines.append(text)
         if separator == b"-":

@@ -9,7 +9,7 @@ from collections import deque
 from typing import cast
 
 from gateway.replies import Reply
-from gateway.smtp.reply_parser import Nonsense, ReplyParser
+from gateway.smtp.reply_parser import ReplyParser
 
 
 class Broken(Exception):
@@ -105,10 +105,9 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Collect replies."""
-        try:
-            self._replies.extend(self._parser.feed(data))
-        except Nonsense as nonsense:
-            self._fail(Garbled(str(nonsense)))
+        self._replies.extend(self._parser.feed(data))
+        if self._parser.nonsense:
+            self._fail(Garbled(self._parser.nonsense))
             self.abort()
         if self._replies:
             self._wake()

@@ -183,7 +183,25 @@ async def test_two_replies_to_one_final_dot_spoil_the_connection(
     assert hop.connections == 2
 
 
-@pytest.mark.parametrize("answer", [b"550 5.7.1 no\r\n", b"451 4.3.0 later\r\n"])
+@pytest.mark.parametrize("nonsense", [b"\r\n", b"hello\r\n", b"x" * 10_000])
+@pytest.mark.parametrize("verb", ["RCPT", "DOT"])
+async def test_a_reply_with_nonsense_behind_it_counts_and_the_connection_is_given_up(
+    open_pool: OpenPool, hop: RecordingNextHop, verb: str, nonsense: bytes
+) -> None:
+    """Taken for no reply at all, a 250 to the final dot would send the mail again and again."""
+    pool = open_pool()
+    hop.answer(verb, b"250 2.0.0 Ok: queued as 4XyZ\r\n" + nonsense)
+    transaction = await pool.begin()
+    await transaction.mail(SENDER)
+    assert (await transaction.rcpt(RECIPIENT)).code == 250
+    if verb == "DOT":
+        assert (await transaction.deliver(b"x\r\n")).queue_id == "4XyZ"
+    await transaction.release()
+    await deliver(pool)
+    assert hop.connections == 2
+
+
+@pytest.mark.parametrize("answer", [b"550 5.7.1 no\r\n", b"451 4.3.0 later\r\n", b"571 5.7.1 no\r\n"])
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "DOT"])
 async def test_a_refusal_comes_back_as_it_is_and_the_connection_is_kept(
     open_pool: OpenPool, hop: RecordingNextHop, verb: str, answer: bytes
