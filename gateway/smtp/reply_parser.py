@@ -17,10 +17,6 @@ _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])([^\x00\r\n]*+))?\r\n")
 """RFC 5321, section 4.2 ends the second digit at 5, but servers say 571; only the first digit decides."""
 
 
-class _Nonsense(Exception):
-    """What came is not an SMTP reply."""
-
-
 class ReplyParser:
     """Puts replies together from the bytes of one connection."""
 
@@ -42,30 +38,29 @@ class ReplyParser:
         A reply before the nonsense counts: a mail that was accepted must not be sent again.
         """
         done: list[Reply] = []
-        if self.nonsense:
-            return done
         self._buffer += data
-        try:
-            while (end := self._buffer.find(b"\n") + 1) > 0:
-                line = bytes(self._buffer[:end])
-                del self._buffer[:end]
-                if (reply := self._take(line)) is not None:
-                    done.append(reply)
-            if len(self._buffer) > MAX_LINE_OCTETS:
-                raise _Nonsense("a line without end")
-        except _Nonsense as nonsense:
-            self.nonsense = str(nonsense)
+        while not self.nonsense and (end := self._buffer.find(b"\n") + 1) > 0:
+            line = bytes(self._buffer[:end])
+            del self._buffer[:end]
+            if (reply := self._take(line)) is not None:
+                done.append(reply)
+        if len(self._buffer) > MAX_LINE_OCTETS:
+            self._buffer.clear()
+            self.nonsense = self.nonsense or "a line without end"
         return done
 
     def _take(self, line: bytes) -> Reply | None:
         match = _LINE.fullmatch(line)
         if match is None:
-            raise _Nonsense("not a reply line")
+            self.nonsense = "not a reply line"
+            return None
         code, separator, text = match[1], match[2], match[3] or b""
         if self._lines and code != self._code:
-            raise _Nonsense("two codes in one reply")
+            self.nonsense = "two codes in one reply"
+            return None
         if len(line) > MAX_LINE_OCTETS or len(self._lines) >= MAX_LINES:
-            raise _Nonsense("a reply without end")
+            self.nonsense = "a reply without end"
+            return None
         self._code = code
         self._lines.append(text)
         if separator == b"-":
