@@ -101,7 +101,10 @@ class Connection:
         if b"\r" in line or b"\n" in line or b"\x00" in line:
             raise ValueError("a command is one line")
         if not self.usable:
-            self._wire.write(b"")  # tells a lost connection, which may be replaced, from an uninvited reply
+            # A connection that is lost, or about to be, may be replaced; one with an uninvited reply may not.
+            self._wire.write(b"")
+            if self._wire.waiting and self._wire.waiting.code == SERVICE_CLOSING:
+                raise Dropped("closed by the next hop")
             raise Garbled("a reply to nothing")
         self._in_step = False
         self._wire.write(line + b"\r\n")
@@ -131,7 +134,7 @@ class Connection:
         """
         for piece in stuffed_slices(content, with_final_dot=with_final_dot):
             await self._wire.drain(self._timeouts.data_block)
-            if self._wire.has_reply:
+            if self._wire.waiting:
                 return await self._early_refusal()
             self._wire.write(piece)
         return None
@@ -141,7 +144,7 @@ class Connection:
 
         Raises `Broken` only while the dot has not been written.
         """
-        if self._wire.has_reply:
+        if self._wire.waiting:
             return await self._early_refusal()
         self._wire.write(b".\r\n")
         return None

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway import replies
-from gateway.envelope import Recipient, Sender
-from gateway.replies import Deferred, OutcomeUnknown, Reply
-from gateway.smtp.connection import SERVICE_CLOSING, Connection, NextHopAddress, Timeouts
-from gateway.smtp.wire import Broken, Dropped
+from gateway.replies import Deferred
+from gateway.smtp.connection import Connection, NextHopAddress, Timeouts
+from gateway.smtp.transaction import PooledTransaction
+from gateway.smtp.wire import Broken
 
 ASK_AGAIN_SECONDS = 1.0
 """After an EHLO that failed: sessions that waited for it do not each wait for their own."""
@@ -52,7 +52,7 @@ class PooledNextHop:
         self._idle: list[tuple[Connection, asyncio.TimerHandle]] = []
         self._closed = False
 
-    async def begin(self) -> "PooledTransaction":
+    async def begin(self) -> PooledTransaction:
         """Borrow a connection for one mail; raises `Deferred` when none can be opened."""
         if (idle := self._from_idle()) is not None:
             return PooledTransaction(self, idle, fresh=False)
@@ -125,130 +125,3 @@ class PooledNextHop:
     def _offers_fresh(self) -> bool:
         now = asyncio.get_running_loop().time()
         return self._offers_at is not None and now - self._offers_at < self._offers_seconds
-
-
-class PooledTransaction:
-    """One mail transaction; satisfies the journey's `Transaction`."""
-
-    def __init__(self, pool: PooledNextHop, connection: Connection, *, fresh: bool) -> None:
-        """`fresh` tells that the connection was opened for this mail and has not been idle."""
-        self._fresh = fresh
-        self._pool = pool
-        self._connection: Connection | None = connection
-        self._mail_open = False
-
-    async def mail(self, sender: Sender) -> Reply:
-        """Send MAIL FROM; a connection that the next hop closed while it was idle is replaced once."""
-        line = _with_parameters(b"MAIL FROM:<" + sender.address + b">", sender.parameters)
-        connection = self._borrowed()
-        connection.messages += 1
-        try:
-            reply = await self._ask(connection, line)
-        except Dropped as dropped:
-            if self._fresh:
-                raise self._lost(dropped) from dropped
-            reply = await self._ask_afresh(line)
-        else:
-            if reply.code == SERVICE_CLOSING and not self._fresh:
-                reply = await self._ask_afresh(line)
-        self._mail_open = reply.accepted
-        return reply
-
-    async def rcpt(self, recipient: Recipient) -> Reply:
-        """Send RCPT TO and return the next hop's reply."""
-        line = _with_parameters(b"RCPT TO:<" + recipient.address + b">", recipient.parameters)
-        try:
-            return await self._ask(self._borrowed(), line)
-        except Dropped as dropped:
-            raise self._lost(dropped) from dropped
-
-    async def deliver(self, content: bytes) -> Reply:
-        """Send DATA, the content and the final dot; return the last reply.
-
-        Raises `Deferred` before the dot has left, `OutcomeUnknown` after.
-        """
-        refusal = await self._send(content, with_final_dot=True)
-        return refusal or await self._outcome()
-
-    async def transmit(self, content: bytes) -> Reply | None:
-        """Send DATA and the content without the final dot; a reply means that it was refused."""
-        return await self._send(content, with_final_dot=False)
-
-    async def finish(self) -> Reply:
-        """Send the final dot and return its reply; raises `OutcomeUnknown` when none comes."""
-        try:
-            refusal = await self._borrowed().send_final_dot()
-        except Broken as broken:
-            raise self._lost(broken) from broken
-        return refusal or await self._outcome()
-
-    async def release(self) -> None:
-        """Give the connection back, after RSET when a mail is open; safe to call twice, never raises."""
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        if not connection.usable:
-            connection.abort()
-            return
-        try:
-            if self._mail_open:
-                await connection.reset()
-        except Broken:
-            connection.abort()
-        except BaseException:
-            connection.abort()
-            raise
-        else:
-            self._pool.give_back(connection)
-
-    async def _ask(self, connection: Connection, line: bytes) -> Reply:
-        try:
-            return await connection.envelope_command(line)
-        except Dropped:
-            raise
-        except Broken as broken:
-            raise self._lost(broken) from broken
-
-    async def _ask_afresh(self, line: bytes) -> Reply:
-        self._borrowed().abort()
-        self._connection = None
-        self._connection = fresh = await self._pool.open()
-        fresh.messages += 1
-        try:
-            return await self._ask(fresh, line)
-        except Dropped as dropped:
-            raise self._lost(dropped) from dropped
-
-    async def _send(self, content: bytes, *, with_final_dot: bool) -> Reply | None:
-        connection = self._borrowed()
-        try:
-            refusal = await connection.start_data()
-            if refusal is None:
-                refusal = await connection.send_content(content, with_final_dot=with_final_dot)
-        except Broken as broken:
-            raise self._lost(broken) from broken
-        return refusal
-
-    async def _outcome(self) -> Reply:
-        connection = self._borrowed()
-        try:
-            reply = await connection.final_reply()
-        except Broken as broken:
-            connection.abort()
-            raise OutcomeUnknown(replies.next_hop_lost(), f"next hop: {broken}") from broken
-        self._mail_open = False  # whatever the reply, the transaction is over (RFC 5321, section 4.1.1.4)
-        return reply
-
-    def _borrowed(self) -> Connection:
-        if self._connection is None:
-            raise Deferred(replies.next_hop_lost(), "next hop: the connection was given back")
-        return self._connection
-
-    def _lost(self, broken: Broken) -> Deferred:
-        if self._connection is not None:
-            self._connection.abort()
-        return Deferred(replies.next_hop_lost(), f"next hop: {broken}")
-
-
-def _with_parameters(command: bytes, parameters: bytes) -> bytes:
-    return command + b" " + parameters if parameters else command

@@ -47,9 +47,9 @@ class Wire(asyncio.Protocol):
         return self._failure is None and not self._replies and not self._parser.midway
 
     @property
-    def has_reply(self) -> bool:
-        """Whether a whole reply waits to be read."""
-        return bool(self._replies)
+    def waiting(self) -> Reply | None:
+        """The reply that waits to be read, if a whole one does."""
+        return self._replies[0] if self._replies else None
 
     def write(self, data: bytes) -> None:
         """Send `data` as it is; raises `Broken` when the connection is known to be gone."""

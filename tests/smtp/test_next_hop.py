@@ -15,7 +15,8 @@ from cryptography.x509.oid import NameOID
 from gateway.envelope import Recipient, Sender
 from gateway.replies import Deferred, OutcomeUnknown, Reply
 from gateway.smtp.connection import NextHopAddress, Timeouts
-from gateway.smtp.next_hop import PooledNextHop, PooledTransaction, PoolLimits
+from gateway.smtp.next_hop import PooledNextHop, PoolLimits
+from gateway.smtp.transaction import PooledTransaction
 from tests.smtp.recording import USUAL_OFFERS, Answer, Fault, RecordingNextHop, eventually
 
 HASTY = {
@@ -227,7 +228,7 @@ async def test_a_next_hop_that_is_closing_is_believed(
     open_pool: OpenPool, hop: RecordingNextHop, verb: str
 ) -> None:
     pool = open_pool()
-    hop.answer(verb, b"421 4.3.2 going down\r\n")
+    hop.answer(verb, *[b"421 4.3.2 going down\r\n"] * (2 if verb == "DATA" else 1))
     transaction = await pool.begin()
     reply = await transaction.mail(SENDER)
     if reply.accepted and verb != "RSET":
@@ -237,7 +238,7 @@ async def test_a_next_hop_that_is_closing_is_believed(
         assert reply.code == 421
     await transaction.release()
     await deliver(pool)
-    assert hop.connections == 2
+    assert hop.connections == (3 if verb == "DATA" else 2)
 
 
 BROKEN: list[Answer] = [
@@ -253,13 +254,104 @@ BROKEN: list[Answer] = [
 ]
 
 
+@pytest.mark.parametrize("ending", [Fault.DROP, b"421 4.4.2 idle too long\r\n"])
+async def test_a_transaction_that_the_next_hop_ends_before_the_content_is_begun_again(
+    open_pool: OpenPool, hop: RecordingNextHop, ending: Answer
+) -> None:
+    """A client may take longer for its content than the next hop is willing to wait for DATA."""
+    hop.answer("RCPT", b"250 yes\r\n", b"550 no\r\n", b"251 yes\r\n")
+    hop.answer("DATA", ending)
+    transaction = await open_pool().begin()
+    await transaction.mail(SENDER)
+    for name in (b"a", b"b", b"c"):
+        await transaction.rcpt(Recipient(name + b"@example.jp", b"NOTIFY=NEVER"))
+    assert (await transaction.deliver(b"x: y\r\n")).accepted
+    await transaction.release()
+    [message] = hop.messages
+    assert message.mail == b"MAIL FROM:<hr@example.com> SIZE=5"
+    assert message.rcpts == [
+        b"RCPT TO:<a@example.jp> NOTIFY=NEVER",
+        b"RCPT TO:<c@example.jp> NOTIFY=NEVER",
+    ]
+    assert message.content == b"x: y\r\n"
+    assert hop.connections == 2
+
+
+@pytest.mark.parametrize("farewell", [b"", b"421 4.4.2 idle too long\r\n"])
+async def test_a_transaction_that_was_ended_while_it_waited_is_begun_again(
+    open_pool: OpenPool, hop: RecordingNextHop, farewell: bytes
+) -> None:
+    pool = open_pool()
+    transactions = [await pool.begin() for _ in range(2)]
+    for transaction in transactions:
+        await transaction.mail(SENDER)
+        await transaction.rcpt(RECIPIENT)
+    hop.say(farewell)
+    if not farewell:
+        hop.close_all()
+    for transaction in transactions:
+        await eventually(lambda t=transaction: not t._connection.usable)  # type: ignore[misc]  # bound on purpose
+    assert (await transactions[0].deliver(b"1\r\n")).accepted
+    assert await transactions[1].transmit(b"2\r\n") is None
+    assert (await transactions[1].finish()).accepted
+    for transaction in transactions:
+        await transaction.release()
+    assert sorted(message.content for message in hop.messages) == [b"1\r\n", b"2\r\n"]
+
+
+async def test_a_transaction_is_begun_again_only_once(open_pool: OpenPool, hop: RecordingNextHop) -> None:
+    hop.answer("DATA", Fault.DROP, Fault.DROP)
+    with pytest.raises(Deferred):
+        await deliver(open_pool())
+    assert hop.connections == 2
+    assert hop.messages == []
+
+
+@pytest.mark.parametrize("answer", [b"450 4.7.1 later\r\n", b"550 5.7.1 no\r\n", Fault.DROP])
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
+async def test_a_transaction_that_is_judged_otherwise_the_second_time_is_deferred(
+    open_pool: OpenPool, hop: RecordingNextHop, verb: str, answer: Answer
+) -> None:
+    """The client has been told that all its recipients are fine; no reply to DATA can take one back."""
+    pool = open_pool()
+    transaction = await pool.begin()
+    await transaction.mail(SENDER)
+    await transaction.rcpt(RECIPIENT)
+    hop.answer("DATA", Fault.DROP)
+    hop.answer(verb, answer)
+    with pytest.raises(Deferred) as caught:
+        await transaction.deliver(b"x\r\n")
+    await transaction.release()
+    assert caught.value.reply.temporary
+    assert "example" not in caught.value.reason
+    assert not isinstance(caught.value, OutcomeUnknown)
+    assert len(hop.heard(b"DATA")) == 1
+    assert hop.messages == []
+
+
+async def test_content_that_has_begun_to_leave_is_not_sent_again(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool()
+    hop.answer("DOT", Fault.DROP)
+    with pytest.raises(OutcomeUnknown):
+        await deliver(pool)
+    transaction = await transmitted(pool)
+    hop.close_all()
+    await eventually(lambda: hop.open_connections == 0)
+    with pytest.raises(Deferred):
+        await transaction.finish()
+    assert len(hop.heard(b"DATA")) == 2
+    assert hop.connections == 2
+
+
 @pytest.mark.parametrize("answer", BROKEN, ids=repr)
 @pytest.mark.parametrize("verb", ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "DOT"])
 async def test_whatever_goes_wrong_is_deferred_and_after_the_dot_unknown(
     open_pool: OpenPool, hop: RecordingNextHop, verb: str, answer: Answer
 ) -> None:
     pool = open_pool(timeouts=HASTY[verb])
-    hop.answer(verb, answer)
+    hop.answer(verb, answer, *[answer] * (verb == "DATA" and answer is Fault.DROP))
     with pytest.raises(Deferred) as caught:
         await deliver(pool)
     assert isinstance(caught.value, OutcomeUnknown) is (verb == "DOT")
@@ -348,7 +440,7 @@ async def test_a_reply_before_a_late_dot_keeps_the_dot_back(
     hop.say(said)
     connection = transaction._connection
     assert connection is not None
-    await eventually(lambda: connection._wire.has_reply)
+    await eventually(lambda: connection._wire.waiting is not None)
     if said.startswith(b"4"):
         assert (await transaction.finish()).to_wire() == said
     else:
