@@ -239,6 +239,43 @@ def queue_list(ctx: click.Context, *, everything: bool, limit: int, as_json: boo
 
 
 @main.group()
+def consent() -> None:
+    """What candidates have answered."""
+
+
+@consent.command("verify")
+@click.pass_context
+def consent_verify(ctx: click.Context) -> None:
+    """Check that no consent was changed, added or taken out afterwards."""
+    from gateway.operator.evidence import check_consents
+
+    with _store(ctx) as store:
+        check = check_consents(store)
+    if check.broken_at is not None:
+        words = f"at event {check.broken_at}, which is missing or not as it was recorded"
+        raise click.ClickException(f"The consent chain is broken {words}.")
+    click.echo(f"The consent chain is whole: {check.events} events.")
+
+
+@main.group()
+def provisions() -> None:
+    """What was given to the partners."""
+
+
+@provisions.command("list")
+@json_option
+@click.pass_context
+def provisions_list(ctx: click.Context, *, as_json: bool) -> None:
+    """Show the records of provision, which the law wants kept for three years."""
+    from gateway.operator.evidence import read_provisions
+    from gateway.operator.listings import provision_listing
+    from gateway.operator.terminal import show
+
+    with _store(ctx) as store:
+        show(provision_listing(read_provisions(store)), as_json=as_json)
+
+
+@main.group()
 def partner() -> None:
     """The recruitment agencies that receive candidates."""
 

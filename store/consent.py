@@ -9,17 +9,19 @@ A decision belongs to the person, not to the link: the latest event for a person
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from store import outbox_lines, partners, slots, tables
 from store.errors import UnknownRecord
 from store.pool import advance_cases, decline_cases
-from store.records import Answer, CaseState, ConsentDecision, ConsentKind, Invitation, Purpose
+from store.records import Answer, CaseState, ChainCheck, ConsentDecision, ConsentKind, Invitation, Purpose
 from store.transaction import Transaction, verb
 
 _HEAD = 1
 _FORM = 1
 """The form of the hashed content, a part of it: a later form can stand in the same chain."""
+_UNCHECKED = ChainCheck()
 
 
 @verb
@@ -78,21 +80,33 @@ def record_answer(tx: Transaction, answer: Answer, *, now: datetime, due_at: dat
 
 
 @verb
-def verify_chain(tx: Transaction) -> int | None:
-    """Return the id of the first event that is missing or not as it was recorded, or None if all is well."""
+def verify_chain(tx: Transaction, so_far: ChainCheck = _UNCHECKED, *, limit: int) -> ChainCheck:
+    """Check the next `limit` events; to be called with its own result until that is finished.
+
+    Each call is a transaction of its own, so that no answer waits for the whole chain.
+    """
     head = _lock_head(tx)
-    previous = bytes(32)
-    expected = 1
-    for event in tx.fetch(tables.ConsentEvent.select().order_by(tables.ConsentEvent.id)):
-        if event.id != expected:
-            return expected
-        if bytes(event.prev_hash) != previous or bytes(event.hash) != _hash(event):
-            return event.id
-        previous = bytes(event.hash)
-        expected += 1
-    if head.event_id != expected - 1:  # Events were cut off at the end, or added without the head.
-        return min(expected, head.event_id + 1)
-    return None if bytes(head.hash) == previous else head.event_id
+    query = tables.ConsentEvent.select().order_by(tables.ConsentEvent.id).limit(limit)
+    if so_far.events:  # The first part has no lower bound: an id below 1 is forged.
+        query = query.where(tables.ConsentEvent.id > so_far.events)
+    events = tx.fetch(query)
+    for event in events:
+        expected = so_far.events + 1
+        if event.id != expected or bytes(event.prev_hash) != so_far.last_hash:
+            return replace(so_far, finished=True, broken_at=expected)
+        if bytes(event.hash) != _hash(event):
+            return replace(so_far, finished=True, broken_at=expected)
+        so_far = ChainCheck(expected, bytes(event.hash))
+    if len(events) == limit:
+        return so_far
+    return replace(so_far, finished=True, broken_at=_broken_end(head, so_far))
+
+
+def _broken_end(head: tables.ChainHead, check: ChainCheck) -> int | None:
+    """Return the event at which the chain and its head part, when all events are as they were recorded."""
+    if head.event_id != check.events:  # Events were cut off at the end, or added without the head.
+        return min(check.events, head.event_id) + 1
+    return None if bytes(head.hash) == check.last_hash else head.event_id
 
 
 def _follow(tx: Transaction, link_id: bytes) -> tuple[tables.Delivery, tables.RejectionCase] | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from store import tables
 from store.records import CaseState, RejectionDetails
-from store.transaction import Transaction, verb
+from store.transaction import Transaction
 
 _ORDER = (
     CaseState.CAPTURED,
@@ -23,12 +23,6 @@ _ORDER = (
     CaseState.HIRED,
 )
 """How far a case has come; who has declined, or did not answer in time, may still consent."""
-
-
-@verb
-def count_people(tx: Transaction) -> int:
-    """Return how many people are in the pool."""
-    return tables.Person.select().count(tx.database)
 
 
 def find_or_add_person(tx: Transaction, email: str, name: str | None, *, now: datetime) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from store import outbox_lines, slots, tables
-from store.errors import UnknownRecord
 from store.pool import advance_cases
 from store.records import Acknowledgement, CaseState, Claim, ProvisionRecord, QueueState
 from store.transaction import Transaction, verb
@@ -34,8 +33,15 @@ def record_sent(
     """
     outbox_lines.release(tx, claim, state=QueueState.DONE, last_error=None)
     sent = claim.submission
-    row = _find_submission(tx, sent.key)
-    tx.change(tables.Submission.update(sent_at=now).where(tables.Submission.id == row.id))
+    table = tables.Submission
+    row = tx.fetch(tx.locked(table.select().where(table.key == sent.key)))[0]
+    tx.change(
+        table.update(
+            sent_at=now,
+            acknowledged_at=now if acknowledgement else None,
+            partner_reference=acknowledgement.reference if acknowledgement else None,
+        ).where(table.id == row.id)
+    )
     tx.add_new(
         tables.ProvisionRecord.insert(
             submission_key=sent.key,
@@ -55,46 +61,16 @@ def record_sent(
     advance_cases(tx, [row.case_id], CaseState.SUBMITTED)
     slots.count(tx, row.partner_id, row.person_id, step="submitted", reference=row.key, now=now)
     if acknowledgement is not None:
-        _acknowledge(tx, row, acknowledgement, now)
+        advance_cases(tx, [row.case_id], CaseState.ACKNOWLEDGED)
+        slots.count(tx, row.partner_id, row.person_id, step="acknowledged", reference=row.key, now=now)
 
 
 @verb
-def acknowledge(
-    tx: Transaction, submission_key: str, acknowledgement: Acknowledgement, *, now: datetime
-) -> None:
-    """Record a partner's word that it has taken a submission; again, or before we know it was sent: no harm.
-
-    Raises UnknownRecord for a key that was never ours.
-    """
-    _acknowledge(tx, _find_submission(tx, submission_key), acknowledgement, now)
-
-
-@verb
-def list_provisions(tx: Transaction) -> tuple[ProvisionRecord, ...]:
-    """Return all provision records, oldest first."""
-    rows = tx.fetch(tables.ProvisionRecord.select().order_by(tables.ProvisionRecord.id))
+def list_provisions(tx: Transaction, *, after: int = 0, limit: int) -> tuple[ProvisionRecord, ...]:
+    """Return up to `limit` provision records behind the one with the id `after`, oldest first."""
+    table = tables.ProvisionRecord
+    rows = tx.fetch(table.select().where(table.id > after).order_by(table.id).limit(limit))
     return tuple(_record(tx, row) for row in rows)
-
-
-def _acknowledge(
-    tx: Transaction, row: tables.Submission, acknowledgement: Acknowledgement, now: datetime
-) -> None:
-    if row.acknowledged_at is not None:
-        return
-    tx.change(
-        tables.Submission.update(acknowledged_at=now, partner_reference=acknowledgement.reference).where(
-            tables.Submission.id == row.id
-        )
-    )
-    advance_cases(tx, [row.case_id], CaseState.ACKNOWLEDGED)
-    slots.count(tx, row.partner_id, row.person_id, step="acknowledged", reference=row.key, now=now)
-
-
-def _find_submission(tx: Transaction, key: str) -> tables.Submission:
-    row = tx.first(tx.locked(tables.Submission.select().where(tables.Submission.key == key)))
-    if row is None:
-        raise UnknownRecord("submission", key)
-    return row
 
 
 def _three_years_after(moment: datetime) -> datetime:

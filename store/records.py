@@ -210,6 +210,18 @@ class ConsentDecision:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainCheck:
+    """How far the consent chain has been checked, and what was found."""
+
+    events: int = 0
+    """Events from the first one on that are there and as they were recorded."""
+    last_hash: bytes = bytes(32)
+    finished: bool = False
+    broken_at: int | None = None
+    """The id of the first event that is missing or not as it was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
 class Invitation:
     """What a link leads to: one person's rejection case and the decisions so far."""
 

@@ -48,10 +48,6 @@ class Transaction:
         """Return the first row of a query, or None."""
         return next(iter(self.fetch(query.limit(1))), None)
 
-    def tuples(self, query: "peewee.ModelSelect[Any]") -> list[tuple[Any, ...]]:
-        """Return the rows of a query that joins or computes, as tuples."""
-        return list(query.tuples().execute(self.database))
-
     def locked(self, query: "peewee.ModelSelect[M]", *, skip: bool = False) -> "peewee.ModelSelect[M]":
         """Return the query with a lock on its rows; on SQLite the transaction has the write lock already.
 

@@ -2,7 +2,10 @@
 
 import json
 import re
+import sqlite3
 import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli import main
+from gateway.opening import open_settled_store
+from gateway.operator.evidence import read_provisions
+from gateway.settings import load
+from store import outbox
 from tests.peers.ports import free_port
+from tests.store.story import LATER, Story
 
 ADD = (
     *("partner", "add", "demo-agency", "--name", "サンプル人材紹介株式会社"),
@@ -212,6 +220,67 @@ def test_in_a_pipe_a_listing_is_tab_separated(founded: Path) -> None:
     on(founded, *ADD)
     result = on(founded, "slots", "list")
     assert result.stdout == "demo-agency\tサンプル人材紹介株式会社\t0\t0\t0/10\t0\tacknowledged persons\n"
+
+
+@contextmanager
+def a_story(settings: Path) -> Iterator[Story]:
+    """A story in the installation's own database, with a partner that people may consent to."""
+    with open_settled_store(load(settings, {})) as store:
+        told = Story(store)
+        told.partner()
+        yield told
+
+
+def test_a_whole_consent_chain_is_counted(founded: Path) -> None:
+    result = on(founded, "consent", "verify")
+    assert (result.exit_code, result.stdout) == (0, "The consent chain is whole: 0 events.\n")
+    with a_story(founded) as told:
+        for n in range(3):
+            told.say(told.invite(f"{n}@example.jp").link_id)
+    result = on(founded, "consent", "verify")
+    assert (result.exit_code, result.stdout) == (0, "The consent chain is whole: 3 events.\n")
+
+
+def test_a_broken_consent_chain_is_named_by_its_first_broken_event(founded: Path) -> None:
+    with a_story(founded) as told:
+        for n in range(3):
+            told.say(told.invite(f"{n}@example.jp").link_id)
+    with closing(sqlite3.connect(founded.parent / "var" / "goen.sqlite3")) as database:
+        database.execute("UPDATE consent_event SET kind = 'declined' WHERE id = 2")
+        database.commit()
+    result = on(founded, "consent", "verify")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "event 2" in result.stderr
+
+
+def test_provisions_are_listed_all_of_them_however_many_are_read_at_once(founded: Path) -> None:
+    assert on(founded, "provisions", "list").stdout == ""
+    assert rows(founded, "provisions", "list") == []
+    with a_story(founded) as told:
+        for n in range(5):
+            told.say(told.invite(f"{n}@example.jp").link_id)
+        for claim in told.claim():
+            told.send(claim)
+        numbers = [
+            [record.id for record in read_provisions(told.store, page=page)] for page in (1, 2, 5, 500)
+        ]
+    assert numbers == [[1, 2, 3, 4, 5]] * 4
+    records = rows(founded, "provisions", "list")
+    assert [record["person_email"] for record in records] == [f"{n}@example.jp" for n in range(5)]
+    assert records[0]["partner"] == "見本エージェント株式会社"
+    assert records[0]["data_items"] == "name, email"
+    assert len(on(founded, "provisions", "list").stdout.splitlines()) == 5
+
+
+def test_a_corrected_endpoint_says_how_many_submissions_are_sent_now(founded: Path) -> None:
+    with a_story(founded) as told:
+        told.say(told.invite().link_id)
+        (claim,) = told.claim()
+        told.store.call(outbox.bury, claim, error="answered 404", now=LATER)
+    result = on(founded, *("agency" if word == "demo-agency" else word for word in ADD))
+    assert result.exit_code == 0, result.output
+    assert re.search(r"sent now: 1\.$", result.stdout, re.MULTILINE)
+    assert "sent now" not in on(founded, *ADD).stdout
 
 
 def test_migrate_says_what_it_did(founded: Path) -> None:

@@ -1,11 +1,16 @@
 """Listings on a real terminal, with the columns where a reader's eye expects them."""
 
+import json
 import os
 import pty
 import subprocess
 import sys
 import unicodedata
 from pathlib import Path
+
+import pytest
+
+from gateway.operator.terminal import Listing, show
 
 LISTING = """
 from datetime import UTC, datetime
@@ -19,6 +24,12 @@ rows = [
 columns = ("partner", "name", "quantity", "kind", "at", "last_error")
 show(Listing(columns, rows), as_json=False)
 show(Listing(("a",), [], empty="Nothing waits."), as_json=False)
+"""
+
+
+LONG = """
+from gateway.operator.terminal import Listing, show
+show(Listing(("number",), ((n,) for n in range(1500))), as_json=False)
 """
 
 
@@ -71,3 +82,22 @@ def test_what_stands_in_a_record_cannot_speak_to_the_terminal() -> None:
     second = on_a_terminal(LISTING)[2]
     assert "\x1b[31m" not in second
     assert "[bold]" in second
+
+
+def test_a_long_listing_is_drawn_in_parts_each_with_its_columns() -> None:
+    """The rows may come one by one; a table needs the widths of those it shows."""
+    drawn = [line.strip() for line in on_a_terminal(LONG)]
+    assert [line for line in drawn if "number" not in line] == [str(n) for n in range(1500)]
+    assert [at for at, line in enumerate(drawn) if "number" in line] == [0, 1001]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_json_is_the_same_whether_the_rows_come_at_once_or_one_by_one(
+    count: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(n, "one\ntwo\u2028three") for n in range(count)]
+    show(Listing(("number", "text"), iter(rows)), as_json=True)
+    shown = capsys.readouterr().out
+    expected = [{"number": n, "text": text} for n, text in rows]
+    assert json.loads(shown) == expected
+    assert shown == json.dumps(expected, ensure_ascii=False, indent=2) + "\n"

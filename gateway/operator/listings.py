@@ -2,13 +2,14 @@
 
 import secrets
 from base64 import b64encode
+from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta, timezone
 from typing import TextIO
 
 from gateway.operator.terminal import Listing
 from gateway.plain_text import ForeignSign, plain_name
 from store.errors import PartnerInvalid
-from store.records import Partner, QueueLine, QueueState, SlotLine, SlotPolicy, SlotSummary
+from store.records import Partner, ProvisionRecord, QueueLine, QueueState, SlotLine, SlotPolicy, SlotSummary
 
 OPEN_STATES = (QueueState.READY, QueueState.LEASED, QueueState.DEAD)
 """What `goen queue list` shows: everything that is not finished, and what was given up."""
@@ -85,6 +86,25 @@ def partner_listing(partners: tuple[Partner, ...]) -> Listing:
             for p in partners
         ),
         empty="No partner yet: add one with `goen partner add`.",
+    )
+
+
+def provision_listing(records: Iterable[ProvisionRecord]) -> Listing:
+    """Show provision records with all that the law wants recorded, one by one."""
+    return Listing(
+        (
+            *("record", "provided_at", "partner", "partner_address", "partner_representative"),
+            *("person_name", "person_email", "data_items", "consent", "submission", "keep_until"),
+        ),
+        (
+            (
+                *(r.id, r.provided_at, r.partner_name, r.partner_address, r.partner_representative),
+                *(r.person_name, r.person_email, ", ".join(r.data_items)),
+                *(r.consent_id, r.submission_key, r.keep_until),
+            )
+            for r in records
+        ),
+        empty="Nothing has been provided to a partner yet.",
     )
 
 

@@ -2,10 +2,11 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from itertools import islice
 
 import click
 
@@ -18,35 +19,58 @@ class Listing:
 
     columns: tuple[str, ...]
     """Names as they stand in JSON; a terminal shows them with spaces for underscores."""
-    rows: Sequence[tuple[Cell, ...]]
+    rows: Iterable[tuple[Cell, ...]]
+    """Read once, from the first to the last."""
     empty: str = "Nothing to show."
     """The sentence that a terminal shows instead of an empty table."""
 
 
 def show(listing: Listing, *, as_json: bool) -> None:
-    """Print a listing to standard output."""
+    """Print a listing to standard output; each row is asked for when its turn comes."""
     if as_json:
-        objects = [dict(zip(listing.columns, map(_plain, row), strict=True)) for row in listing.rows]
-        click.echo(json.dumps(objects, ensure_ascii=False, indent=2).translate(_ESCAPED))
+        _array(listing)
     elif not sys.stdout.isatty():
         for row in listing.rows:
             click.echo("\t".join(_text(cell) for cell in row))
-    elif listing.rows:
-        _table(listing)
     else:
+        _tables(listing)
+
+
+def _array(listing: Listing) -> None:
+    """Print what `json.dumps` with an indent of 2 would make of a list of objects."""
+    opening = "["
+    for row in listing.rows:
+        values = dict(zip(listing.columns, map(_plain, row), strict=True))
+        text = json.dumps(values, ensure_ascii=False, indent=2).translate(_ESCAPED)
+        click.echo(opening + "\n  " + text.replace("\n", "\n  "), nl=False)
+        opening = ","
+    click.echo("[]" if opening == "[" else "\n]")
+
+
+_TABLE_ROWS = 1000
+"""Rows in one table, which must know all of them to find its widths; a longer listing is several tables."""
+
+
+def _tables(listing: Listing) -> None:
+    remaining = iter(listing.rows)
+    rows = list(islice(remaining, _TABLE_ROWS))
+    if not rows:
         click.echo(listing.empty)
+    while rows:
+        _table(listing.columns, rows)
+        rows = list(islice(remaining, _TABLE_ROWS))
 
 
-def _table(listing: Listing) -> None:
+def _table(columns: Sequence[str], rows: Sequence[tuple[Cell, ...]]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for position, column in enumerate(listing.columns):
-        numbers = all(isinstance(row[position], int) for row in listing.rows)
+    for position, column in enumerate(columns):
+        numbers = all(isinstance(row[position], int) for row in rows)
         table.add_column(column.replace("_", " "), justify="right" if numbers else "left", overflow="fold")
-    for row in listing.rows:
+    for row in rows:
         table.add_row(*(escape(_local(cell)) for cell in row))
     Console().print(table)
 

@@ -5,12 +5,13 @@ import itertools
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from store import consent, ledger, outbox, partners, provisions
+from store import consent, ledger, outbox, partners, provisions, tables
 from store.database import Store
 from store.records import (
     Acknowledgement,
     Answer,
     Arrival,
+    ChainCheck,
     Claim,
     ConsentDecision,
     ConsentKind,
@@ -25,6 +26,7 @@ from store.records import (
     Settlement,
     SlotPolicy,
 )
+from store.transaction import Transaction, verb
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=25)
@@ -33,6 +35,20 @@ COOLING_OFF = timedelta(hours=24)
 TEXT_DIGEST = hashlib.sha256(b"the words of the first edition").digest()
 NAME = "山田 太郎"
 _numbers = itertools.count(1)
+
+
+@verb
+def count_people(tx: Transaction) -> int:
+    """Return how many people are in the pool."""
+    return tables.Person.select().count(tx.database)
+
+
+def check_chain(store: Store, *, limit: int = 100) -> ChainCheck:
+    """Check the consent chain to its end, so many events at a time."""
+    check = store.call(consent.verify_chain, limit=limit)
+    while not check.finished:
+        check = store.call(consent.verify_chain, check, limit=limit)
+    return check
 
 
 def link() -> bytes:

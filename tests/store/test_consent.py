@@ -6,10 +6,10 @@ import pytest
 from store import consent, outbox, slots, tables
 from store.database import Store
 from store.errors import UnknownRecord
-from store.records import CaseState, ConsentDecision, ConsentKind, Invitation, Purpose, QueueState
+from store.records import CaseState, ChainCheck, ConsentDecision, ConsentKind, Invitation, Purpose, QueueState
 from store.transaction import Transaction, verb
 from tests.store.conftest import OpenStore
-from tests.store.story import COOLING_OFF, NAME, NOW, TEXT_DIGEST, Story, agency, answer, link
+from tests.store.story import COOLING_OFF, NAME, NOW, TEXT_DIGEST, Story, agency, answer, check_chain, link
 
 
 @pytest.fixture
@@ -188,12 +188,31 @@ def test_a_partner_that_counts_consents_counts_at_the_answer(story: Story) -> No
     assert counted == {"agency": 0, "eager": 1}
 
 
+OTHER_COLUMNS = ", ".join(column for column in tables.ConsentEvent._meta.columns if column != "id")
+
+
 class TestTheChain:
     def test_is_whole_when_nobody_has_touched_it(self, story: Story) -> None:
-        assert story.store.call(consent.verify_chain) is None
+        assert check_chain(story.store) == ChainCheck(finished=True)
         for n in range(5):
             story.say(story.invite(f"{n}@example.jp").link_id)
-        assert story.store.call(consent.verify_chain) is None
+        whole = check_chain(story.store)
+        assert (whole.events, whole.broken_at) == (5, None)
+
+    @pytest.mark.parametrize("limit", [1, 2, 5, 6])
+    def test_is_checked_in_parts_and_may_grow_meanwhile(self, story: Story, limit: int) -> None:
+        for n in range(5):
+            story.say(story.invite(f"{n}@example.jp").link_id)
+        started = story.store.call(consent.verify_chain, limit=limit)
+        story.say(story.invite("5@example.jp").link_id)
+
+        check = started
+        while not check.finished:
+            check = story.store.call(consent.verify_chain, check, limit=limit)
+
+        assert started.events == min(limit, 5)
+        assert check.events == (5 if limit > 5 else 6)
+        assert check.broken_at is None
 
     @pytest.mark.parametrize(
         ("change", "first_broken"),
@@ -204,11 +223,15 @@ class TestTheChain:
             ("DELETE FROM consent_event WHERE id = 2", 2),
             ("DELETE FROM consent_event WHERE id = 5", 5),
             ("DELETE FROM consent_event WHERE id >= 3", 3),
+            (f"INSERT INTO consent_event SELECT 0, {OTHER_COLUMNS} FROM consent_event WHERE id = 1", 1),
             ("UPDATE chain_head SET event_id = 4", 5),
             ("UPDATE chain_head SET hash = (SELECT hash FROM consent_event WHERE id = 1)", 5),
         ],
     )
-    def test_shows_where_it_was_touched(self, story: Story, change: str, first_broken: int) -> None:
+    @pytest.mark.parametrize("limit", [2, 100])
+    def test_shows_where_it_was_touched(
+        self, story: Story, change: str, first_broken: int, limit: int
+    ) -> None:
         for n in range(5):
             story.say(story.invite(f"{n}@example.jp").link_id, ConsentKind.DECLINED)
 
@@ -218,7 +241,7 @@ class TestTheChain:
 
         story.store.call(touch)
 
-        assert story.store.call(consent.verify_chain) == first_broken
+        assert check_chain(story.store, limit=limit).broken_at == first_broken
 
     def test_stays_whole_when_two_nodes_write_to_it_at_once(
         self, story: Story, open_another: OpenStore
@@ -229,7 +252,7 @@ class TestTheChain:
         with ThreadPoolExecutor(8) as threads:
             list(threads.map(lambda job: (story, other)[job[0] % 2].say(job[1]), enumerate(links)))
 
-        assert story.store.call(consent.verify_chain) is None
+        assert check_chain(story.store).broken_at is None
         assert len(_events(story)) == len(_queue(story)) == 24
 
 

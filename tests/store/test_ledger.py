@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from store import consent, ledger, pool
+from store import consent, ledger
 from store.database import Store
 from store.records import CaseState, CopyKind, DeliveryState, Settlement
 from tests.store.conftest import OpenStore
-from tests.store.story import NAME, NOW, Story, arrival, candidate, internal
+from tests.store.story import NAME, NOW, Story, arrival, candidate, count_people, internal
 
 MINUTE = timedelta(minutes=1)
 
@@ -24,7 +24,7 @@ def test_a_marked_message_becomes_one_delivery_for_each_planned_copy(store: Stor
     assert [d.details for d in entry.deliveries] == [hanako.details, None, taro.details]
     assert {d.state for d in entry.deliveries} == {DeliveryState.PENDING}
     assert (entry.attempts, entry.trace_id) == (1, "G-first")
-    assert store.call(pool.count_people) == 2
+    assert store.call(count_people) == 2
 
 
 def test_a_retry_gets_the_links_and_details_of_the_first_try(store: Store) -> None:
@@ -65,7 +65,7 @@ def test_two_spellings_of_an_address_are_two_deliveries_and_one_person(store: St
     entry = Story(store).capture(*plans)
 
     assert len({d.id for d in entry.deliveries}) == 2
-    assert store.call(pool.count_people) == 1
+    assert store.call(count_people) == 1
     assert Story(store).capture(*plans).deliveries == entry.deliveries
 
 
@@ -235,7 +235,7 @@ def test_the_same_message_on_two_nodes_at_once_is_one_message(open_another: Open
     assert len({entry.id for entry in entries}) == 1
     assert len({tuple((d.id, d.link_id) for d in entry.deliveries) for entry in entries}) == 1
     assert sorted(entry.attempts for entry in entries) == list(range(1, 21))
-    assert store.call(pool.count_people) == 3
+    assert store.call(count_people) == 3
 
 
 def test_two_nodes_that_claim_at_once_share_the_copies_out(open_another: OpenStore, store: Store) -> None:
@@ -268,7 +268,7 @@ def test_messages_to_the_same_people_in_another_order_do_not_block_each_other(
             )
         )
 
-    assert store.call(pool.count_people) == len(people)
+    assert store.call(count_people) == len(people)
 
 
 def _claim(store: Store, ids: list[int], by: str, *, minutes: int = 0) -> frozenset[int]:

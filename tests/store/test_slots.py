@@ -5,13 +5,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store import slots
+from store import consent, slots
 from store.database import Store
 from store.errors import UnknownRecord
-from store.records import SlotKind, SlotSummary
+from store.records import ConsentKind, SlotKind, SlotSummary
 from store.transaction import Transaction, verb
 from tests.store.conftest import OpenStore
-from tests.store.story import NOW, Story, agency
+from tests.store.story import NOW, Story, agency, candidate
 
 
 @verb
@@ -87,6 +87,28 @@ def test_a_changed_ratio_counts_from_the_next_person_and_takes_nothing_back(stor
     story.partner(agency(ratio=100))
     store.call(count, "agency", 18)
     assert (_summary(store).granted, _summary(store).towards_next) == (3, 1)
+
+
+def test_two_spellings_of_an_address_in_one_envelope_count_one_person(store: Store) -> None:
+    """Two copies and two links, and behind both of them one case, one submission and one withdrawal."""
+    story = Story(store)
+    story.partner(agency(ratio=1))
+    entry = story.capture(candidate("Ann@example.jp"), candidate("ann@example.jp"))
+    story.deliver(entry)
+    first, second = (delivery.link_id for delivery in entry.deliveries)
+    assert first != second
+
+    for link_id in (first, second):
+        story.say(link_id)
+    (claim,) = story.claim()
+    story.send(claim)
+
+    assert claim.submission.email == "Ann@example.jp"
+    assert (_summary(store).counted, _summary(store).granted) == (1, 1)
+    story.say(second, ConsentKind.WITHDRAWN)
+    seen = store.call(consent.find_invitation, first)
+    assert seen is not None
+    assert [decision.kind for decision in seen.decisions] == [ConsentKind.WITHDRAWN]
 
 
 def test_each_partner_has_slots_of_its_own(store: Store) -> None:
