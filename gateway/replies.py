@@ -248,6 +248,11 @@ def extension_lost(keyword: str) -> Reply:
     return _own(451, f"4.3.0 The next mail server no longer supports {keyword}, please reconnect")
 
 
+def talked_early() -> Reply:
+    """The client did not wait for the answer to DATA; what it sent behind may be content, or commands."""
+    return _own(421, "4.5.0 Content came before 354, closing the connection")
+
+
 def idle_too_long() -> Reply:
     """The client said nothing for longer than its limit (RFC 5321, section 4.5.3.2.7)."""
     return _own(421, "4.4.2 Timeout, closing the connection")

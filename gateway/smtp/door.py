@@ -172,6 +172,10 @@ class Door(Dialogue):
 
     async def data(self, argument: bytes) -> None:
         """Take the content, then see it through whatever the client does."""
+        if await self._lines.more_waits():
+            # DATA is the last command of a group (RFC 2920, section 3.1). Once it is refused, the content of
+            # a client that does not wait would count as commands, and a mail within the mail be relayed.
+            raise Deferred(replies.talked_early(), "content-before-354")
         mail = self._mail_or_refusal()
         if isinstance(mail, Reply):
             await self.send(mail)

@@ -5,6 +5,7 @@ came before a TLS handshake can be thrown away at once (CVE-2011-0411).
 """
 
 import asyncio
+from contextlib import suppress
 
 READ_OCTETS = 1 << 16
 
@@ -51,6 +52,14 @@ class LineReader:
             self._held.clear()
             return data
         return await self._read()
+
+    async def more_waits(self) -> bool:
+        """Return whether the client has said more already; its bytes stay where they are."""
+        if not self._held:
+            with suppress(PeerGone, TimeoutError):
+                async with asyncio.timeout(0):
+                    self._held += await self._read()
+        return bool(self._held)
 
     def unread(self, data: bytes) -> None:
         """Put back what a chunk had too much of."""

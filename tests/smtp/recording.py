@@ -192,15 +192,15 @@ class RecordingNextHop:
 @dataclass
 class RecordingJournal:
     crashes: list[tuple[str, BaseException]] = field(default_factory=list)
-    reasons: list[str] = field(default_factory=list)
+    lines: list[tuple[str, int]] = field(default_factory=list)
+    """Of each mail that was not taken, our reason and the code of the reply."""
 
     def crashed(self, trace_id: str, error: BaseException) -> None:
         self.crashes.append((trace_id, error))
 
     def declined(self, trace_id: str, *, reason: str, reply: int) -> None:
         assert trace_id.startswith("G-")
-        assert reply // 100 == 4
-        self.reasons.append(reason)
+        self.lines.append((reason, reply))
 
 
 @dataclass

@@ -224,11 +224,67 @@ async def test_commands_pipelined_behind_the_content_are_served(open_house: Open
     house = await open_house()
     client = await house.client()
     await client.open_mail()
+    assert (await client.ask(b"DATA")).startswith(b"354")
     mail = b"MAIL FROM:<hr@example.com>\r\nRCPT TO:<b@example.jp>\r\nDATA\r\n"
-    client.write(b"DATA\r\none\r\n.\r\n" + mail + b"two\r\n.\r\nNOOP\r\n")
-    codes = [(await client.reply())[:3] for _ in range(7)]
-    assert codes == [b"354", b"250", b"250", b"250", b"354", b"250", b"250"]
+    client.write(b"one\r\n.\r\n" + mail)
+    codes = [(await client.reply())[:3] for _ in range(4)]
+    assert codes == [b"250", b"250", b"250", b"354"]
+    client.write(b"two\r\n.\r\nNOOP\r\n")
+    assert [(await client.reply())[:3] for _ in range(2)] == [b"250", b"250"]
     assert [message.content for message in house.hop.messages] == [b"one\r\n", b"two\r\n"]
+
+
+EARLY = b"421 4.5.0 Content came before 354, closing the connection"
+
+
+async def test_content_that_does_not_wait_for_354_ends_the_session(open_house: OpenHouse) -> None:
+    house = await open_house()
+    client = await house.client()
+    await client.open_mail()
+    client.write(b"DATA\r\nSubject: x\r\n\r\nhi\r\n.\r\n")
+    assert await client.reply() == EARLY
+    assert await client.line() == b""
+    assert house.journal.lines == [("content-before-354", 421)]
+    assert house.journey.envelopes == []
+    await eventually(lambda: house.hop.heard(b"RSET") != [])
+
+
+@pytest.mark.parametrize("recipient", [b"550 5.1.1 no\r\n", b"450 4.2.1 later\r\n", Fault.DROP])
+async def test_a_mail_inside_a_content_whose_data_was_refused_is_not_relayed(
+    open_house: OpenHouse, hop: RecordingNextHop, recipient: bytes | Fault
+) -> None:
+    """A client that does not wait for 354 has sent it already, and behind a refusal it counts as commands."""
+    house = await open_house()
+    client = await house.client()
+    await client.greet()
+    hop.answer("RCPT", recipient)
+    inner = b"MAIL FROM:<evil@example.com>\r\nRCPT TO:<victim@example.jp>\r\nDATA\r\nhi\r\n.\r\n"
+    client.write(
+        b"MAIL FROM:<hr@example.com>\r\nRCPT TO:<b@example.jp>\r\nDATA\r\nRSET\r\n" + inner + b".\r\n"
+    )
+    await client.reply()
+    await client.reply()
+    assert await client.reply() == EARLY
+    assert await client.line() == b""
+    assert len(hop.heard(b"MAIL")) == 1
+    assert hop.messages == []
+
+
+async def test_content_that_comes_while_the_next_hop_thinks_is_early_as_well(
+    open_house: OpenHouse, hop: RecordingNextHop
+) -> None:
+    house = await open_house()
+    client = await house.client()
+    await client.greet()
+    hop.hold("RCPT")
+    client.write(b"MAIL FROM:<hr@example.com>\r\nRCPT TO:<b@example.jp>\r\nDATA\r\n")
+    await eventually(lambda: hop.held == 1)
+    [door] = doors(house)
+    client.write(b"Subject: x\r\n\r\nhi\r\n.\r\n")
+    await eventually(lambda: len(door._reader._buffer) > 0)  # type: ignore[attr-defined]  # nothing else tells
+    hop.let_go()
+    assert [(await client.reply())[:3] for _ in range(2)] == [b"250", b"250"]
+    assert await client.reply() == EARLY
 
 
 async def test_five_megabytes_arrive_byte_for_byte(open_house: OpenHouse) -> None:

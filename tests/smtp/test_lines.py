@@ -44,6 +44,21 @@ async def test_a_line_without_end_fills_no_memory_and_its_end_is_no_line() -> No
     assert await reader.line(100) == b"next\r\n"
 
 
+async def test_what_waits_is_noticed_and_stays() -> None:
+    stream = asyncio.StreamReader()
+    reader = LineReader(stream)
+    assert not await reader.more_waits()
+    stream.feed_data(b"one\r\n")
+    assert await reader.more_waits()
+    stream.feed_data(b"two\r\n")
+    assert await reader.line(100) == b"one\r\n"
+    assert await reader.more_waits()
+    assert await reader.line(100) == b"two\r\n"
+    assert not await reader.more_waits()
+    stream.feed_eof()
+    assert not await reader.more_waits()
+
+
 @pytest.mark.parametrize("half", [b"", b"QUIT", b"QUIT\r"])
 async def test_half_a_line_is_none(half: bytes) -> None:
     stream = asyncio.StreamReader()
