@@ -17,6 +17,8 @@ ROOT = Path(__file__).parent.parent
 OURS = ("cli", "gateway", "store", "templates")
 
 FLOORS: tuple[tuple[str, ...], ...] = (
+    # what even the settings are read with
+    ("gateway.regular_file",),
     # values that travel, and what needs nothing of ours
     (
         "gateway",

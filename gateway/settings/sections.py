@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from gateway.settings.store_url import StoreUrl, shown
 from gateway.settings.values import (
     LOOPBACK_NETWORKS,
     Address,
@@ -22,8 +23,7 @@ from gateway.settings.values import (
     OptionalDomain,
     OptionalPresentFile,
     OptionalText,
-    PresentFile,
-    StoreUrl,
+    PrivateFile,
     WebUrl,
     WholeNumber,
 )
@@ -140,7 +140,7 @@ class StoreSettings(_Section):
 
     url: StoreUrl = Field(default="sqlite:///var/goen.sqlite3", repr=False)
     """The database: "sqlite:///" and a path, or "postgresql://user:password@host/database".
-    Better give a password through GOEN_STORE__URL_FILE."""
+    Better give a password through GOEN_STORE__URL_FILE; write @ in it as %40, / as %2F and % as %25."""
     key_file: FilePath = Path("var/goen.key")
     """The key that encrypts names and addresses, written on the first start (mode 0600).
     Back it up apart from the database; without it the personal data are lost."""
@@ -148,12 +148,7 @@ class StoreSettings(_Section):
     @property
     def url_shown(self) -> str:
         """`url` without password and parameters, for people to read."""
-        parts = urlsplit(self.url)
-        if parts.scheme == "sqlite":
-            return self.url
-        user = f"{parts.username}@" if parts.username else ""
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{user}{parts.hostname}{port}{parts.path}"
+        return shown(self.url)
 
 
 class DkimKey(_Section):
@@ -165,8 +160,8 @@ class DkimKey(_Section):
     """The selector (s=) under which the public key stands in DNS."""
     algorithm: Literal["rsa-sha256", "ed25519-sha256"] = "rsa-sha256"
     """rsa-sha256, which every verifier knows, or ed25519-sha256 beside it."""
-    private_key_file: PresentFile = Field(examples=["dkim/goen1.pem"])
-    """PEM file with the private key, readable by the gateway alone."""
+    private_key_file: PrivateFile = Field(examples=["dkim/goen1.pem"])
+    """PEM file with the private key, which only its owner may change and others may not read."""
 
 
 class DkimSettings(_Section):

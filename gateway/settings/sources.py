@@ -4,6 +4,7 @@ An exact name wins: `GOEN_STORE__KEY_FILE` is `store.key_file`, not a file with 
 An empty variable counts as not set, because compose files pass on what nobody has set.
 """
 
+import errno
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from gateway.regular_file import read_regular
 from gateway.settings.faults import Fault, SettingsInvalid, nearest, nearest_setting
 from gateway.settings.sections import Settings
 
@@ -22,6 +24,8 @@ DEFAULT_FILE = Path("goen.toml")
 """The settings file that is taken from the working directory when none is named."""
 _PREFIX = "GOEN_"
 _FILE = "_FILE"
+_MOST_OCTETS = 1_048_576
+"""A settings file with every comment has a hundredth of it."""
 
 
 def find(given: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -112,7 +116,7 @@ class _Environment:
             return
         self.origins[name] = variable
         try:
-            content = (self.base / text).read_text("utf-8").strip() if names_file else text
+            content = _content(self.base / text).decode().strip() if names_file else text
         except (OSError, UnicodeDecodeError) as error:
             self.unread.add(name)
             self.faults.append(Fault(variable, f"names {self.base / text}, which {_why(error)}"))
@@ -126,13 +130,13 @@ def _as_list(text: str) -> object:
         return [item for item in text.split(",") if item.strip()]
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
 def _read_file(path: Path, faults: list[Fault]) -> dict[str, object] | None:
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
+        return tomllib.loads(_content(path).decode("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         what = f"is not valid TOML: {error}; texts need quotes, and a name may stand only once in a section"
         faults.append(Fault(str(path), what))
@@ -140,7 +144,19 @@ def _read_file(path: Path, faults: list[Fault]) -> dict[str, object] | None:
         faults.append(Fault(str(path), 'does not exist; "goen init" writes a settings file with comments'))
     except (OSError, UnicodeDecodeError) as error:
         faults.append(Fault(str(path), _why(error)))
+    except RecursionError:
+        faults.append(Fault(str(path), "is not valid TOML: its lists and tables are too deeply nested"))
+    except ValueError:
+        # sys.get_int_max_str_digits(), the guard against CVE-2020-10735
+        faults.append(Fault(str(path), "is not valid TOML: it has a number with too many digits"))
     return None
+
+
+def _content(path: Path) -> bytes:
+    content = read_regular(path, limit=_MOST_OCTETS + 1).content
+    if len(content) > _MOST_OCTETS:
+        raise OSError(errno.EFBIG, "it is larger than 1 MB", str(path))
+    return content
 
 
 def _why(error: OSError | UnicodeDecodeError) -> str:

@@ -7,12 +7,16 @@ It returns the value, or raises ValueError with words that continue the sentence
 import ipaddress
 import os
 import re
+import shlex
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, PlainValidator, ValidationInfo
+
+from gateway.regular_file import read_regular
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -28,6 +32,9 @@ _LABEL = (
 )
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _ENDPOINT = re.compile(r"(?:\[(?P<ipv6>[^][]+)\]|(?P<host>[^][:]+))(?::(?P<port>[0-9]{1,5}))?")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""How an octet that is no UTF-8 arrives in the environment (PEP 383)."""
+_OPEN_TO_OTHERS = stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -155,6 +162,8 @@ def read_text(value: object) -> str:
     text = value.strip()
     if not text:
         raise ValueError("must not be empty")
+    if _SURROGATE.search(text):
+        raise ValueError("must be UTF-8")
     if _CONTROL.search(text):
         raise ValueError("must be one line without control characters")
     return text
@@ -182,7 +191,7 @@ def read_whole_number(value: object) -> int:
 def read_web_url(value: object) -> str:
     """Read the beginning of web addresses: https, or http on this machine only; no slash at the end."""
     text = read_text(value)
-    parts = _split(text)
+    parts = split_address(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError('must be a web address such as "https://next.example.com"')
     if not text.isascii() or " " in text:
@@ -198,27 +207,9 @@ def read_web_url(value: object) -> str:
     return text.rstrip("/")
 
 
-def read_store_url(value: object, info: ValidationInfo) -> str:
-    """Read where the database is; relative SQLite paths become absolute. No message repeats it."""
-    text = read_text(value)
-    parts = _split(text)
-    if parts.scheme == "postgresql":
-        # libpq also takes the host, or the directory of a socket, as a parameter.
-        host = parts.hostname or parse_qs(parts.query).get("host")
-        if not host or len(parts.path) < len("/x"):
-            raise ValueError('must name host and database: "postgresql://user:password@db.example.com/goen"')
-        return text
-    path = text.removeprefix("sqlite:///")
-    if parts.scheme != "sqlite" or path == text:
-        raise ValueError('must be "sqlite:///path/to/file" or "postgresql://user:password@host/database"')
-    if path in {"", ":memory:"}:
-        raise ValueError("must name a file: a database in memory forgets whom a link belongs to")
-    return f"sqlite:///{_base(info) / path}"
-
-
 def read_path(value: object, info: ValidationInfo) -> Path:
     """Read the path of a file that need not be there yet."""
-    return _base(info) / (value if isinstance(value, Path) else read_text(value))
+    return base_of(info) / (value if isinstance(value, Path) else read_text(value))
 
 
 def read_present_file(value: object, info: ValidationInfo) -> Path:
@@ -229,17 +220,31 @@ def read_present_file(value: object, info: ValidationInfo) -> Path:
     return path
 
 
+def read_private_file(value: object, info: ValidationInfo) -> Path:
+    """Read the path of a file with a secret, which others must not read or change; its group may read it."""
+    path = read_present_file(value, info)
+    try:
+        mode = read_regular(path, limit=0).mode
+    except OSError as error:
+        raise ValueError(f"names {path}, which cannot be read: {error.strerror}; check its owner") from None
+    if mode & _OPEN_TO_OTHERS:
+        raise ValueError(f"names {path}, which others can use; run: chmod g-w,o-rwx {shlex.quote(str(path))}")
+    return path
+
+
 def read_optional_present_file(value: object, info: ValidationInfo) -> Path | None:
     """Read the path of a file that must be there; a missing or empty value is None."""
     return None if value is None or value == "" else read_present_file(value, info)
 
 
-def _base(info: ValidationInfo) -> Path:
+def base_of(info: ValidationInfo) -> Path:
+    """Return the directory where relative paths start."""
     base = (info.context or {}).get("base")
     return base if isinstance(base, Path) else Path()
 
 
-def _split(text: str) -> SplitResult:
+def split_address(text: str) -> SplitResult:
+    """Split a web or database address; ValueError without its text, which may hold a password."""
     try:
         parts = urlsplit(text)
         parts.port  # noqa: B018  # raises when it is no port
@@ -258,7 +263,6 @@ OptionalDomain = Annotated[str | None, PlainValidator(read_optional_domain)]
 OptionalText = Annotated[str | None, PlainValidator(read_optional_text)]
 WholeNumber = Annotated[int, BeforeValidator(read_whole_number)]
 WebUrl = Annotated[str, PlainValidator(read_web_url)]
-StoreUrl = Annotated[str, PlainValidator(read_store_url)]
 FilePath = Annotated[Path, PlainValidator(read_path)]
-PresentFile = Annotated[Path, PlainValidator(read_present_file)]
+PrivateFile = Annotated[Path, PlainValidator(read_private_file)]
 OptionalPresentFile = Annotated[Path | None, PlainValidator(read_optional_present_file)]

@@ -46,7 +46,7 @@ def test_a_new_settings_file_holds_every_setting_and_loads_back(tmp_path: Path) 
 def test_every_example_in_a_new_settings_file_is_valid(tmp_path: Path) -> None:
     """Removing the # before every setting gives a file without faults."""
     (tmp_path / "dkim").mkdir()
-    (tmp_path / "dkim" / "goen1.pem").touch()
+    (tmp_path / "dkim" / "goen1.pem").touch(0o600)
     (tmp_path / "company-ca.pem").touch()
     settings = load(write(tmp_path, re.sub(r"(?m)^#(?=[a-z\[])", "", settings_file({}))), {})
     assert settings.organisation.complete
@@ -66,7 +66,7 @@ def test_every_setting_is_explained_in_a_new_settings_file() -> None:
 
 def test_answers_stand_in_a_new_settings_file_as_they_were_given(tmp_path: Path) -> None:
     for name in ("a.pem", "b.pem"):
-        (tmp_path / name).touch()
+        (tmp_path / name).touch(0o600)
     keys = [
         {"domain": "example.com", "selector": "goen1", "private_key_file": "a.pem"},
         {

@@ -123,6 +123,21 @@ OTHER_FAULTS = [
     ('[store]\nurl = "sqlite:///:memory:"', "store.url", "forgets"),
     ('[store]\nurl = "postgresql:///goen"', "store.url", "host and database"),
     ('[store]\nurl = "postgresql://db"', "store.url", "host and database"),
+    ('[store]\nurl = "PostgreSQL://db/goen"', "store.url", "sqlite:///"),
+    ('[store]\nurl = "postgresql://u:p@q@db/goen"', "store.url", "%40"),
+    ('[store]\nurl = "postgresql://u:1/q@db/goen"', "store.url", "%2F"),
+    ('[store]\nurl = "postgresql://u:p/q@db/goen"', "store.url", "%2F"),
+    ('[store]\nurl = "postgresql://u:1?q=2@db/goen"', "store.url", "%3F"),
+    ('[store]\nurl = "postgresql://u:1#q@db/goen"', "store.url", "%23"),
+    ('[store]\nurl = "postgresql://db/goen#q"', "store.url", "%23"),
+    ('[store]\nurl = "postgresql://u:p%zz@db/goen"', "store.url", "%25"),
+    ('[store]\nurl = "postgresql://u:p%4@db/goen"', "store.url", "%25"),
+    ('[store]\nurl = "postgresql://u:p%00@db/goen"', "store.url", "%00"),
+    ('[store]\nurl = "postgresql://db/goen?application_name=50%"', "store.url", "%25"),
+    ('[store]\nurl = "postgresql://db/goen?sslmode=require&bogus=1"', "store.url", "parameter 2"),
+    ('[store]\nurl = "postgresql://db/goen?sslmode"', "store.url", "parameter 1"),
+    ('[store]\nurl = "postgresql://db/goen?sslmode=a=b"', "store.url", "parameter 1"),
+    ('[store]\nurl = "postgresql://db/goen?SSLMODE=require"', "store.url", "parameter 1"),
     ('[[dkim.keys]]\ndomain = "a b"', "dkim.keys.domain", '"example.com" (entry 1)'),
     ('[organisation]\npurpose_notice_url = "see web"', "organisation.purpose_notice_url", "web address"),
     ('[organisation]\nlegal_name = "A\\nB"', "organisation.legal_name", "one line"),
@@ -141,8 +156,26 @@ def test_a_faulty_setting_of_another_section_is_named(
     assert [fault.where for fault in found if words in fault.what] == [where]
 
 
-def test_one_key_cannot_stand_twice_in_dns(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o620, 0o666, 0o644])
+def test_a_signing_key_that_others_can_read_or_change_is_refused(tmp_path: Path, mode: int) -> None:
     (tmp_path / "key.pem").touch()
+    (tmp_path / "key.pem").chmod(mode)
+    key = '[[dkim.keys]]\ndomain = "example.com"\nselector = "goen1"\nprivate_key_file = "key.pem"\n'
+    (fault,) = faults_of(write(tmp_path, with_required(rest=key)))
+    assert fault.where == "dkim.keys.private_key_file"
+    assert f"run: chmod g-w,o-rwx {tmp_path}/key.pem" in fault.what
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o640, 0o440])
+def test_a_signing_key_may_be_read_by_its_group(tmp_path: Path, mode: int) -> None:
+    (tmp_path / "key.pem").touch()
+    (tmp_path / "key.pem").chmod(mode)
+    key = '[[dkim.keys]]\ndomain = "example.com"\nselector = "goen1"\nprivate_key_file = "key.pem"\n'
+    assert load(write(tmp_path, with_required(rest=key)), {}).dkim.keys[0].selector == "goen1"
+
+
+def test_one_key_cannot_stand_twice_in_dns(tmp_path: Path) -> None:
+    (tmp_path / "key.pem").touch(0o600)
     key = '[[dkim.keys]]\ndomain = "example.com"\nselector = "goen1"\nprivate_key_file = "key.pem"\n'
     (fault,) = faults_of(write(tmp_path, with_required(rest=key * 2)))
     assert "goen1._domainkey.example.com twice" in fault.what

@@ -1,5 +1,6 @@
 """File and environment: what overrides what, every fault at once, and no secret in any of them."""
 
+import os
 import subprocess
 import sys
 from ipaddress import IPv4Network
@@ -91,7 +92,7 @@ def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
 
 
 def test_a_list_in_the_environment_has_commas_or_is_toml(tmp_path: Path) -> None:
-    (tmp_path / "goen1.pem").touch()
+    (tmp_path / "goen1.pem").touch(0o600)
     keys = f'[{{domain="example.com", selector="goen1", private_key_file="{tmp_path}/goen1.pem"}}]'
     environ = {
         "GOEN_RELAY__ALLOWED_NETWORKS": "10.0.0.0/8, 192.0.2.1",
@@ -217,7 +218,7 @@ def test_the_settings_file_is_given_or_named_or_beside_us(
 
 def test_no_secret_is_shown() -> None:
     """The database's password and excluded people's addresses stand in no repr, no text and no fault."""
-    url = f"postgresql://goen:{SECRET}@db.example.com:5433/goen?sslpassword={SECRET}"
+    url = f"postgresql://goen:{SECRET}@db.example.com:5433/goen?sslpassword={SECRET}&sslmode=require"
     environ = REQUIRED | {"GOEN_STORE__URL": url, "GOEN_RELAY__EXCLUDED_ADDRESSES": f"{SECRET}@example.com"}
     settings = load(None, environ)
     assert SECRET in settings.store.url
@@ -232,6 +233,12 @@ def test_no_secret_is_shown() -> None:
         {"GOEN_STORE__URL": f"postgresql://goen:{SECRET}@db:port/goen"},
         {"GOEN_STORE__URL": f"postgresql://goen:{SECRET}[@db/goen"},
         {"GOEN_STORE__URL": f"postgresql://goen:{SECRET}\N{NO-BREAK SPACE}\0@db/goen"},
+        {"GOEN_STORE__URL": f"postgresql://goen:p@{SECRET}@db/goen"},
+        {"GOEN_STORE__URL": f"postgresql://goen:12/{SECRET}@db/goen"},
+        {"GOEN_STORE__URL": f"postgresql://goen:12?{SECRET}=a@db/goen"},
+        {"GOEN_STORE__URL": f"postgresql://goen:12#{SECRET}@db/goen"},
+        {"GOEN_STORE__URL": f"postgresql://goen:{SECRET}%zz@db/goen"},
+        {"GOEN_STORE__URL": f"postgresql://goen@db/goen?{SECRET}=1"},
         {"GOEN_RELAY__EXCLUDED_ADDRESSES": f"{SECRET} example.com, {SECRET}@exa mple.com"},
     ],
 )
@@ -249,6 +256,52 @@ def test_a_fresh_start_imports_nothing_that_only_a_faulty_one_needs() -> None:
     ).stdout.split()
     assert "pydantic" in loaded
     assert not {"pydantic_settings", "difflib", "gateway.settings.new_file"} & set(loaded)
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_no_settings_file_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (fault,) = faults_of(tmp_path / "pipe")
+    assert "cannot be read: it is a pipe or a device" in fault.what
+    (fault,) = faults_of(None, REQUIRED | {"GOEN_STORE__URL_FILE": str(tmp_path / "pipe")})
+    assert "cannot be read: it is a pipe or a device" in fault.what
+    (fault,) = faults_of(Path("/dev/zero"))
+    assert "cannot be read: it is a pipe or a device" in fault.what
+
+
+def test_a_file_that_is_far_too_large_is_not_read_whole(tmp_path: Path) -> None:
+    path = write(tmp_path, WHOLE)
+    os.truncate(path, 10**12)
+    (fault,) = faults_of(path)
+    assert "it is larger than 1 MB" in fault.what
+    (fault,) = faults_of(None, REQUIRED | {"GOEN_RELAY__HOSTNAME_FILE": str(path)})
+    assert (fault.where, "it is larger than 1 MB" in fault.what) == ("GOEN_RELAY__HOSTNAME_FILE", True)
+
+
+DEEP = "[" * 20_000 + "]" * 20_000
+LONG = "9" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(DEEP, "too deeply nested"), (LONG, "number with too many digits")]
+)
+def test_toml_beyond_what_the_parser_takes_is_a_fault(tmp_path: Path, value: str, words: str) -> None:
+    (fault,) = faults_of(write(tmp_path, f"{WHOLE}x = {value}"))
+    assert fault.what.startswith("is not valid TOML: ")
+    assert words in fault.what
+
+
+def test_a_list_in_the_environment_beyond_what_the_parser_takes_is_a_fault() -> None:
+    for value in (DEEP, f"[{LONG}]"):
+        (fault,) = faults_of(None, REQUIRED | {"GOEN_RELAY__SENDER_DOMAINS": value})
+        assert (fault.where, "square brackets" in fault.what) == ("relay.sender_domains", True)
+
+
+@pytest.mark.parametrize("name", known_names())
+def test_a_variable_that_is_no_utf_8_is_a_fault(name: str) -> None:
+    """The environment holds octets; what cannot be decoded arrives as lone surrogates."""
+    found = faults_of(None, REQUIRED | {variable_for(name): "a\udcff"})
+    assert name in {fault.where for fault in found}
 
 
 def outcome(environ: dict[str, str]) -> tuple[Fault, ...]:
