@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from gateway.regular_file import read_regular
 from store.errors import WrongKey
 
 _MASTER_BYTES = 32
@@ -65,16 +66,20 @@ class Keyring:
         """32 bytes for the HMAC of our stamp on messages we have written."""
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Return the keyring of a master key file, which is made on first start with mode 0600.
+    def open(cls, path: Path, *, create: bool = False) -> Self:
+        """Return the keyring of a master key file; with `create`, one that is missing is made (mode 0600).
 
-        Two processes may start at once: both get the same key.
-        Raises KeyFileInvalid when others can read the file, it has not 32 bytes, or it cannot be read.
+        Two processes may make it at once: both get the same key.
+        Raises KeyFileInvalid when it is missing, others can read it, or it is no file of 32 bytes.
         """
         try:
-            if not path.exists():
+            if create and not path.exists():
                 _make_master_key(path)
             return cls(_read_master_key(path))
+        except FileNotFoundError as error:
+            raise KeyFileInvalid(
+                f"the master key {path} is not there; correct store.key_file, or restore it from your backup"
+            ) from error
         except OSError as error:
             raise KeyFileInvalid(f"the master key {path} cannot be used: {error.strerror}") from error
 
@@ -189,14 +194,10 @@ def _make_master_key(path: Path) -> None:
 
 
 def _read_master_key(path: Path) -> bytes:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        mode = os.fstat(handle).st_mode
-        master = os.read(handle, _MASTER_BYTES + 1)
-    finally:
-        os.close(handle)
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    file = read_regular(path, limit=_MASTER_BYTES + 1)
+    if file.mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise KeyFileInvalid(f"others can read the master key {path}; run: chmod 600 {path}")
+    master = file.content
     if len(master) != _MASTER_BYTES:
         raise KeyFileInvalid(
             f"the master key {path} must have exactly {_MASTER_BYTES} bytes; restore it from your backup"

@@ -7,7 +7,7 @@ from store.database import Store, open_store
 
 def open_store_of(settings: Settings) -> Store:
     """Open the store with its key, as it is; makes the key on first start."""
-    return open_store(settings.store.url, Keyring.open(settings.store.key_file))
+    return open_store(settings.store.url, Keyring.open(settings.store.key_file, create=True))
 
 
 def open_settled_store(settings: Settings) -> Store:

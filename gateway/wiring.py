@@ -70,7 +70,7 @@ def build(
     """Build the house; reads files, opens no socket yet."""
     prepared = prepare(settings)
     hostname = settings.relay.hostname or socket.getfqdn()
-    keyring = Keyring.open(settings.store.key_file)
+    keyring = Keyring.open(settings.store.key_file, create=True)
     store = open_store(settings.store.url, keyring)
     organisation = _organisation(settings.organisation)
 

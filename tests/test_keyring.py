@@ -146,7 +146,7 @@ class TestTheKeyFile:
     def test_is_made_once_for_its_owner_only(self, tmp_path: Path) -> None:
         path = tmp_path / "keys" / "master.key"
 
-        first, second = Keyring.open(path), Keyring.open(path)
+        first, second = Keyring.open(path, create=True), Keyring.open(path)
 
         assert first.stamp_key == second.stamp_key
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -155,12 +155,25 @@ class TestTheKeyFile:
         assert [file.name for file in path.parent.iterdir()] == ["master.key"]
 
     def test_of_two_installations_is_not_the_same(self, tmp_path: Path) -> None:
-        assert Keyring.open(tmp_path / "a").stamp_key != Keyring.open(tmp_path / "b").stamp_key
+        first, second = (Keyring.open(tmp_path / name, create=True) for name in "ab")
+        assert first.stamp_key != second.stamp_key
+
+    def test_is_not_made_unasked(self, tmp_path: Path) -> None:
+        """A name with a slip in it must not become a second key, nor a directory."""
+        with pytest.raises(KeyFileInvalid, match=r"is not there.*store\.key_file"):
+            Keyring.open(tmp_path / "kyes" / "master.key")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.timeout(20)
+    def test_is_no_pipe_and_nobody_waits_for_one(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe", 0o600)
+        with pytest.raises(KeyFileInvalid, match="pipe or a device"):
+            Keyring.open(tmp_path / "pipe")
 
     @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o601])
     def test_that_others_can_read_is_refused(self, tmp_path: Path, mode: int) -> None:
         path = tmp_path / "master.key"
-        Keyring.open(path)
+        Keyring.open(path, create=True)
         path.chmod(mode)
 
         with pytest.raises(KeyFileInvalid, match="chmod 600"):
@@ -182,13 +195,13 @@ class TestTheKeyFile:
 
         for path in (tmp_path, tmp_path / "file" / "master.key"):
             with pytest.raises(KeyFileInvalid):
-                Keyring.open(path)
+                Keyring.open(path, create=True)
 
     def test_is_the_same_for_processes_that_start_at_once(self, tmp_path: Path) -> None:
         program = (
             "import sys, pathlib; from gateway.keyring import Keyring;"
             "print(flush=True); sys.stdin.readline();"
-            "print(Keyring.open(pathlib.Path(sys.argv[1])).stamp_key.hex())"
+            "print(Keyring.open(pathlib.Path(sys.argv[1]), create=True).stamp_key.hex())"
         )
         starts = [
             subprocess.Popen(

@@ -41,7 +41,7 @@ def found(directory: Path, *, next_hop: str, public_url: str, domain: str) -> It
         }
         _write_new(path, settings_file(answers).encode(), undoing)
         settings = load(path, {})
-        Keyring.open(settings.store.key_file)
+        Keyring.open(settings.store.key_file, create=True)
         undoing.pop_all()
     yield f"Wrote {path}. Every setting stands in it, with its meaning."
     yield f"Wrote the master key {settings.store.key_file}: back it up apart from the database."
