@@ -37,7 +37,7 @@ LANGUAGES: Final[Mapping[str, str]] = {"ja": "日本語", "en": "English"}
 """Each language by its code and its own name, in the order of the switch on the pages."""
 
 _EVERY_PAGE: Final = frozenset({"language", "languages", "words", "organisation", "base"})
-_PERSONAL: Final = _EVERY_PAGE | {"name", "facts", "offers", "problem", "nonce"}
+_PERSONAL: Final = _EVERY_PAGE | {"name", "facts", "offers", "problem", "nonce", "waiting_hours"}
 _VALUES: Final[Mapping[str, frozenset[str]]] = {
     "pages/layout.html": _EVERY_PAGE | {"title"},
     "pages/form.html": frozenset(),

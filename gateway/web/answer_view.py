@@ -1,7 +1,7 @@
 """What the candidate's pages show of an invitation: facts, texts to agree to, decisions. Pure."""
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -30,6 +30,10 @@ class Offer:
     partner_id: str
     partner_name: str
     text: ConsentText
+    answered: bool
+    """Whether the person has said something about this partner before and may change it."""
+    came_back: bool
+    """Whether it stood on the form that was sent and does not count yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Standing:
     day: str
     text: ConsentText | None
     """The text agreed to, when it can still be shown word for word."""
+    waits_until: str | None
+    """When the data may leave, while that is still to come and a withdrawal leaves no trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,13 @@ def view_of(
     rendering: Rendering,
     edition: str,
     organisation: Organisation,
+    cooling_off: timedelta = timedelta(),
+    came_back: frozenset[str] = frozenset(),
 ) -> AnswerView:
     """Turn an invitation into what its page shows.
+
+    `cooling_off` lies between a consent and the sending; `came_back` has the ids of the partners on a form
+    that does not count yet.
 
     A partner that may not be asked for at `now` is not offered.
     An expired invitation offers nothing, but decisions stay visible and consent can still be withdrawn.
@@ -95,12 +106,26 @@ def view_of(
         name=invitation.name,
         facts=_facts(invitation, language),
         offers=tuple(
-            Offer(partner.id, partner.legal_name, texts[partner.id])
+            Offer(
+                partner.id,
+                partner.legal_name,
+                texts[partner.id],
+                answered=partner.id in decided,
+                came_back=partner.id in came_back,
+            )
             for partner in open_to_answer
             if partner.id not in decided or decided[partner.id].kind is not ConsentKind.GRANTED
         ),
         standings=tuple(
-            _standing(partner, decided[partner.id], language, rendering, organisation)
+            _standing(
+                partner,
+                decided[partner.id],
+                language,
+                rendering,
+                organisation,
+                now=now,
+                cooling_off=cooling_off,
+            )
             for partner in invitation.partners
             if partner.id in decided
         ),
@@ -124,6 +149,9 @@ def _standing(
     language: str,
     rendering: Rendering,
     organisation: Organisation,
+    *,
+    now: datetime,
+    cooling_off: timedelta,
 ) -> Standing:
     text = None
     at_home = partner.country == HOME_COUNTRY  # It may have moved since.
@@ -132,12 +160,15 @@ def _standing(
             decision.language, decision.text_edition, organisation=organisation, partner=partner
         )
         text = again if again.digest == decision.text_digest else None
+    leaves_at = decision.at + cooling_off
+    waits = decision.kind is ConsentKind.GRANTED and leaves_at > now
     return Standing(
         partner_id=partner.id,
         partner_name=partner.legal_name,
         kind=decision.kind.value,
         day=day_of(decision.at, language),
         text=text,
+        waits_until=moment_of(leaves_at, language) if waits else None,
     )
 
 
@@ -149,7 +180,15 @@ def masked(address: str) -> str:
 
 def day_of(moment: datetime, language: str) -> str:
     """Write the Japanese day of a moment: `2026年11月23日`, `23 Nov 2026`."""
-    day: date = moment.astimezone(ZONE).date()
+    day = moment.astimezone(ZONE)
     if language == "ja":
         return f"{day.year}年{day.month}月{day.day}日"
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def moment_of(moment: datetime, language: str) -> str:
+    """Write a moment in Japan, rounded up to the minute: `2026年11月24日 10時3分`, `24 Nov 2026, 10:03 …`."""
+    minute = moment.astimezone(ZONE) + timedelta(seconds=59, microseconds=999_999)
+    if language == "ja":
+        return f"{day_of(minute, language)} {minute.hour}時{minute.minute}分"
+    return f"{day_of(minute, language)}, {minute:%H:%M} (Japan time)"

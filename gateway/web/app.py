@@ -1,7 +1,7 @@
 """The web application: routes, and the one place where an error becomes a page."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -33,6 +33,7 @@ def build_app(
     journal: Journal,
     ready: Callable[[], Awaitable[bool]],
     clock: Callable[[], datetime],
+    cooling_off: timedelta = timedelta(),
     extra_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Build the application.
@@ -41,6 +42,7 @@ def build_app(
     `public_url` is where candidates reach the pages, without a slash at its end; forms from any other origin
     are refused. A path in it is taken away by the web server in front.
     `ready` tells whether the program can do its work now.
+    `cooling_off` lies between a consent and the sending, in whole hours; the pages say so when there is one.
     `extra_routes` come after ours and get the same headers and error pages.
     """
     error_page = partial(_error_page, rendering, organisation, urlsplit(public_url).path)
@@ -51,6 +53,7 @@ def build_app(
         edition=edition,
         public_url=public_url,
         clock=clock,
+        cooling_off=cooling_off,
     )
     app = Starlette(
         routes=[

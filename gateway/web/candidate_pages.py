@@ -65,6 +65,8 @@ class CandidatePages:
     public_url: str
     """The address under which candidates reach these pages."""
     clock: Callable[[], datetime]
+    cooling_off: timedelta
+    """Between a consent and the sending, in whole hours."""
 
     async def respond(self, request: Request) -> Response:
         """Show the page, or take the answer; one route for all methods, so that a 405 names them all."""
@@ -88,7 +90,7 @@ class CandidatePages:
             current=self._view(invitation, language).texts,
         )
         if problem is not None:
-            return self._page(request, invitation, language, problem)
+            return self._page(request, invitation, language, problem, came_back=form.shown_partners)
         try:
             await self._record(token, form, invitation, language)
         except UnknownRecord:
@@ -134,7 +136,9 @@ class CandidatePages:
             text_digest=decision.text_digest,
         )
 
-    def _view(self, invitation: Invitation, language: str) -> AnswerView:
+    def _view(
+        self, invitation: Invitation, language: str, came_back: frozenset[str] = frozenset()
+    ) -> AnswerView:
         return view_of(
             invitation,
             language,
@@ -142,12 +146,19 @@ class CandidatePages:
             rendering=self.rendering,
             edition=self.edition,
             organisation=self.organisation,
+            cooling_off=self.cooling_off,
+            came_back=came_back,
         )
 
     def _page(
-        self, request: Request, invitation: Invitation, language: str, problem: Problem | None = None
+        self,
+        request: Request,
+        invitation: Invitation,
+        language: str,
+        problem: Problem | None = None,
+        came_back: frozenset[str] = frozenset(),
     ) -> Response:
-        view = self._view(invitation, language)
+        view = self._view(invitation, language, came_back)
         html = self.rendering.page(
             view.page,
             language,
@@ -159,6 +170,7 @@ class CandidatePages:
             standings=view.standings,
             problem=problem.value if problem else None,
             nonce=self.candidates.nonce(request.path_params["token"]),
+            waiting_hours=self.cooling_off // timedelta(hours=1),
         )
         return HTMLResponse(html, status_code=422 if problem else 200)
 

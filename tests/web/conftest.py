@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from store import ledger, partners
 from store.database import Store, open_store
 from store.records import Arrival, CopyKind, Partner, PlannedCopy, RejectionDetails
 from tests.web.visitor import LINK_ID, PUBLIC_URL, Clock, Records, Visitor
+
+COOLING_OFF = timedelta(hours=24)
 
 
 class NoWayOut:
@@ -101,7 +103,7 @@ def candidates(store: Store, keyring: Keyring, clock: Clock, journal: Journal) -
         worker="test",
         terms=Terms(
             provider=Provider("株式会社サンプル商事", "東京都千代田区例町1-2-3", "privacy@example.com"),
-            cooling_off=timedelta(hours=24),
+            cooling_off=COOLING_OFF,
             lease=timedelta(minutes=5),
         ),
     )
@@ -126,7 +128,11 @@ def journal(log: Path) -> Iterator[Journal]:
 
 @pytest.fixture
 def app(
-    candidates: CandidateJourney, rendering: Rendering, organisation: Organisation, journal: Journal
+    candidates: CandidateJourney,
+    rendering: Rendering,
+    organisation: Organisation,
+    journal: Journal,
+    clock: Clock,
 ) -> Starlette:
     async def ready() -> bool:
         return True
@@ -138,8 +144,9 @@ def app(
         edition=rendering.editions[-1],
         public_url=PUBLIC_URL,
         journal=journal,
-        clock=lambda: datetime.now(UTC),
+        clock=clock,
         ready=ready,
+        cooling_off=COOLING_OFF,
     )
 
 

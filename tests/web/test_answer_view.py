@@ -76,10 +76,12 @@ def test_what_is_not_recorded_is_said_to_be_missing(
         offers=shown.offers,
         problem=None,
         nonce="",
+        waiting_hours=0,
     )
     assert html.count("記録がないため、お伝えしません") == 2
     assert "役員面接" in html
     assert "None" not in html
+    assert "過ぎた後" not in html
 
 
 def test_the_text_agreed_to_is_shown_in_its_own_language_only_while_it_is_word_for_word_the_same(

@@ -1,5 +1,6 @@
 """The candidate's page, from the first look to the changed mind."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -135,9 +136,29 @@ async def test_without_a_ticked_box_the_page_says_what_is_missing(visitor: Visit
     assert answer.status == 422
     assert "同意の欄にチェックを入れて" in answer.text
     assert 'href="#agree-aozora"' in answer.text
-    assert 'id="agree-aozora"' in answer.text
+    assert 'id="agree-aozora" name="agree" value="aozora" aria-invalid="true"' in answer.text
     assert answer.ticked == []
     assert records.dump() == before
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+async def test_a_page_that_came_back_says_first_that_nothing_is_recorded_yet(
+    visitor: Visitor, language: str
+) -> None:
+    """In its title, which is read out first, and in the notice, where the reading goes on."""
+    visitor.headers = {"Accept-Language": language}
+    words = {"ja": "まだ受け付けておりません – ", "en": "Not recorded yet – "}[language]
+    shown = await visitor.open()
+    assert f"<title>{words}" not in shown.text
+    assert "autofocus" not in shown.text
+    answer = await visitor.press(shown, "accept")
+    assert f"<title>{words}" in answer.text
+    assert 'role="alert" tabindex="-1" autofocus>' in answer.text
+    await visitor.press(answer, "accept", agree=("aozora",))
+    late = await visitor.press(await visitor.open(), "withdraw", after=0)
+    assert f"<title>{words}" in late.text
+    assert 'role="alert" tabindex="-1" autofocus>' in late.text
+    assert {"ja": "ご回答を承りました", "en": "We have your answer"}[language] not in late.text
 
 
 @pytest.mark.parametrize("choice", ["accept", "decline"])
@@ -216,10 +237,16 @@ async def test_a_text_that_changed_meanwhile_must_be_read_again(
     assert records.dump() == before
 
 
-async def test_of_two_partners_only_the_ticked_one_is_agreed_to(
-    visitor: Visitor, records: Records, store: Store, partner: Partner, clock: Clock
-) -> None:
-    store.call(partners.add_partner, replace(partner, id="hoshi", legal_name="ほし人材株式会社"), now=clock())
+@pytest.fixture
+def second(store: Store, partner: Partner, clock: Clock) -> Partner:
+    """A second agency that is offered beside the first."""
+    other = replace(partner, id="hoshi", legal_name="ほし人材株式会社")
+    store.call(partners.add_partner, other, now=clock())
+    return other
+
+
+@pytest.mark.usefixtures("second")
+async def test_of_two_partners_only_the_ticked_one_is_agreed_to(visitor: Visitor, records: Records) -> None:
     page = await visitor.open()
     assert page.text.count('type="checkbox"') == 2
     await visitor.press(page, "accept", agree=("hoshi",))
@@ -228,6 +255,109 @@ async def test_of_two_partners_only_the_ticked_one_is_agreed_to(
     later = await visitor.open()
     assert 'value="aozora"' in later.text
     assert later.text.count('type="checkbox"') == 1
+
+
+@pytest.mark.usefixtures("second")
+async def test_a_partner_without_an_answer_is_not_offered_as_a_change(visitor: Visitor) -> None:
+    await visitor.press(await visitor.open(), "accept", agree=("hoshi",))
+    text = (await visitor.open()).text
+    assert "ご回答を変更する" not in text
+    assert text.index("まだ回答されていない提供先") < text.index('id="agree-aozora"')
+
+
+async def test_a_partner_added_after_a_no_stands_apart_from_the_change(
+    visitor: Visitor, store: Store, partner: Partner, clock: Clock
+) -> None:
+    """Two forms on one page: each answer is for its own partner, and a missing tick is shown where it was."""
+    await visitor.press(await visitor.open(), "decline")
+    store.call(partners.add_partner, replace(partner, id="hoshi", legal_name="ほし人材株式会社"), now=clock())
+    page = await visitor.open()
+    parts = [page.text.index(mark) for mark in ("まだ回答されていない提供先", 'id="agree-hoshi"')]
+    parts += [page.text.index(mark) for mark in ("ご回答を変更する", 'id="agree-aozora"')]
+    assert parts == sorted(parts)
+    ids = re.findall(r' id="([^"]+)"', page.text)
+    assert len(ids) == len(set(ids))
+    assert page.text.count("お伝えする内容</h2>") == 1
+    answer = await visitor.press(page, "accept", without=("text-aozora",))
+    assert answer.status == 422
+    assert 'href="#agree-hoshi"' in answer.text
+    assert answer.text.count("aria-invalid") == 1
+    assert '<details class="change">' in answer.text
+    answer = await visitor.press(page, "accept", without=("text-hoshi",))
+    assert 'href="#agree-aozora"' in answer.text
+    assert '<details class="change" open>' in answer.text
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+async def test_after_a_yes_the_page_shows_again_which_values_are_passed_on(
+    visitor: Visitor, language: str
+) -> None:
+    visitor.headers = {"Accept-Language": language}
+    await visitor.press(await visitor.open(), "accept", agree=("aozora",))
+    text = (await visitor.open()).text
+    assert {"ja": "ご同意に基づいてお伝えするのは", "en": "What is passed on"}[language] in text
+    for value in (
+        "山田 太郎",
+        "t…@example.jp",
+        "営業",
+        {"ja": "最終面接", "en": "Final interview"}[language],
+    ):
+        assert value in text
+
+
+async def test_after_a_no_nothing_is_said_to_be_passed_on(visitor: Visitor) -> None:
+    await visitor.press(await visitor.open(), "decline")
+    text = (await visitor.open()).text
+    assert "ご同意に基づいてお伝えするのは" not in text
+    assert "より後です" not in text
+
+
+async def test_the_page_says_that_a_waiting_time_lies_between_yes_and_sending(
+    visitor: Visitor, clock: Clock
+) -> None:
+    """The clock reads 10:02:03 in Japan; a minute that is not over yet is not promised."""
+    page = await visitor.open()
+    assert "同意されてから24時間が過ぎた後です" in page.text
+    await visitor.press(page, "accept", agree=("aozora",))
+    assert "2026年11月24日 10時3分より後です" in (await visitor.open()).text
+    english = await visitor.open(visitor.address + "?lang=en")
+    assert "after 24 Nov 2026, 10:03 (Japan time)" in english.text
+    clock.pass_by(24 * 60 * 60)
+    assert "より後です" not in (await visitor.open()).text
+
+
+async def test_on_an_english_page_japanese_names_are_marked_as_japanese(
+    visitor: Visitor, rendering: Rendering, organisation: Organisation, partner: Partner
+) -> None:
+    """The published text of the consent is left out: it is shown as it was published."""
+    visitor.address += "?lang=en"
+    text = rendering.consent_text("en", "2026-11", organisation=organisation, partner=partner)
+    page = await visitor.open()
+    pages = [page, await visitor.press(page, "accept")]
+    await visitor.press(page, "accept", agree=("aozora",))
+    pages.append(await visitor.open())
+    for one in pages:
+        assert unmarked_japanese(one.text.replace(text.html, "").replace(text.statement, "")) == []
+
+
+async def test_a_text_agreed_to_in_japanese_stands_as_japanese_on_the_english_page(visitor: Visitor) -> None:
+    await visitor.press(await visitor.open(), "accept", agree=("aozora",))
+    assert unmarked_japanese((await visitor.open(visitor.address + "?lang=en")).text) == []
+
+
+def unmarked_japanese(html: str) -> list[str]:
+    """Return the texts with kana or kanji that no element around them marks as Japanese."""
+    found = []
+    languages: list[str] = []
+    for tag, attributes, text in re.findall(r"<(/?[a-z0-9]+)([^>]*)>|([^<]+)", html):
+        if tag.startswith("/"):
+            languages.pop()
+        elif tag and tag not in {"meta", "link", "input", "br"}:
+            own = re.search(r' lang="([a-z]+)"', attributes)
+            languages.append(own[1] if own else languages[-1] if languages else "")
+        elif re.search("[぀-鿿]", text) and languages[-1] != "ja":
+            found.append(text)
+    return found
 
 
 async def test_a_partner_abroad_is_not_offered(

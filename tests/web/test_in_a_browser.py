@@ -1,6 +1,7 @@
 """The pages in a real Chromium without script, on a phone and on a desk, in both languages."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from starlette.applications import Starlette
 
 from gateway.ports import bind
 from gateway.web.server import WebServer
-from store.records import ConsentKind
+from store.database import Store
+from store.partners import add_partner
+from store.records import ConsentKind, Partner
 from tests.web.visitor import Clock, Records
 
 pytestmark = pytest.mark.peers("chromium")
@@ -71,7 +74,7 @@ async def test_a_person_agrees_withdraws_and_finds_the_decision_again(
     await picture("1-invitation")
     clock.pass_by(3)
     await page.get_by_role("button", name=accept, exact=True).click()
-    assert await page.get_by_role("alert").count() == 1
+    assert await page.get_by_role("alert").locator(":scope:focus").count() == 1
     await picture("2-box-missing")
     assert records.invitation().decisions == ()
 
@@ -92,6 +95,38 @@ async def test_a_person_agrees_withdraws_and_finds_the_decision_again(
     await picture("5-change")
     await page.goto(address + "x")
     await picture("6-not-found")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("language", WORDS)
+async def test_an_agency_that_came_later_stands_apart_from_the_one_that_was_answered(
+    *,
+    browser: Browser,
+    address: str,
+    clock: Clock,
+    records: Records,
+    store: Store,
+    partner: Partner,
+    artifacts: Path,
+    size: str,
+    language: str,
+) -> None:
+    accept, decline, *_ = WORDS[language]
+    page = await _open(browser, address, size, language)
+    clock.pass_by(3)
+    await page.get_by_role("button", name=decline, exact=True).click()
+    store.call(add_partner, replace(partner, id="hoshi", legal_name="ほし人材株式会社"), now=clock())
+    await page.goto(address)
+    clock.pass_by(3)
+    await page.get_by_role("button", name=accept, exact=True).click()
+    await page.screenshot(path=artifacts / f"consent-{language}-{size}-7-two-agencies.png", full_page=True)
+    assert await page.locator("[aria-invalid=true]:visible").count() == 1
+    clock.pass_by(3)
+    await page.get_by_role("checkbox").check()
+    await page.get_by_role("button", name=accept, exact=True).click()
+    await page.screenshot(path=artifacts / f"consent-{language}-{size}-8-one-of-two.png", full_page=True)
+    kinds = {decision.partner_id: decision.kind for decision in records.invitation().decisions}
+    assert kinds == {"aozora": ConsentKind.DECLINED, "hoshi": ConsentKind.GRANTED}
 
 
 @pytest.mark.parametrize("language", WORDS)

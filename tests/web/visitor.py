@@ -66,11 +66,22 @@ class Visitor:
         return Page(await self.client.get(address or self.address, headers={**self.headers, **headers}))
 
     async def press(
-        self, page: Page, choice: str, *, agree: tuple[str, ...] = (), after: float = 2, **changed: str
+        self,
+        page: Page,
+        choice: str,
+        *,
+        agree: tuple[str, ...] = (),
+        after: float = 2,
+        without: tuple[str, ...] = (),
+        **changed: str,
     ) -> Page:
-        """Send the page's form as a browser would, `after` seconds from now."""
+        """Send the page's form as a browser would, `after` seconds from now.
+
+        `without` names what stands on another form of the same page.
+        """
         self.clock.pass_by(after)
-        pairs = [*({**page.fields(), "website": "", "choice": choice} | changed).items()]
+        fields = {**page.fields(), "website": "", "choice": choice} | changed
+        pairs = [(name, value) for name, value in fields.items() if name not in without]
         return await self.post(urlencode([*pairs, *(("agree", partner) for partner in agree)]))
 
     async def post(self, body: str | bytes, **headers: str) -> Page:
