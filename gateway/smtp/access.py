@@ -8,7 +8,8 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 
 from gateway import replies
 from gateway.envelope import Sender
-from gateway.replies import Reply
+from gateway.replies import Refused
+from gateway.smtp.refusals import RefusalReason
 
 Network = IPv4Network | IPv6Network
 
@@ -24,15 +25,15 @@ class AccessRules:
     sender_domains: frozenset[bytes] = frozenset()
     """Envelope sender domains in lower case; empty: any, for a peer from `networks`."""
 
-    def refusal(self, peer: str, sender: Sender) -> Reply | None:
+    def refusal(self, peer: str, sender: Sender) -> Refused | None:
         """Return why this sender may not send from the address `peer`; None when it may.
 
         The null sender passes from an allowed peer, because bounces have no domain (RFC 5321, section 4.5.5).
         """
         if not self._lets_in(peer):
-            return replies.peer_not_allowed()
+            return Refused(replies.peer_not_allowed(), RefusalReason.PEER)
         if self.sender_domains and sender.address and sender.domain not in self.sender_domains:
-            return replies.sender_not_allowed()
+            return Refused(replies.sender_not_allowed(), RefusalReason.SENDER_DOMAIN)
         return None
 
     def _lets_in(self, peer: str) -> bool:

@@ -69,7 +69,7 @@ def parse_rcpt(argument: bytes) -> Recipient:
 def parse_parameters(parameters: bytes) -> tuple[Parameter, ...]:
     """Return the parameters in their order; raises `Refused` when one is malformed or given twice."""
     found: dict[bytes, Parameter] = {}
-    for word in parameters.split():
+    for word in filter(None, parameters.split(b" ")):  # VT and FF part words for Python, not for SMTP
         match = _PARAMETER.fullmatch(word)
         if match is None or match[1].upper() in found:
             raise Refused(replies.bad_parameter())

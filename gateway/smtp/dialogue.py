@@ -66,6 +66,10 @@ class Dialogue(SMTP):
         """Journal why a mail is not taken now, and end it; the client gets the reply that it carries."""
 
     @abstractmethod
+    async def turn_down(self, refused: Refused) -> None:
+        """Journal a refusal if the operator should know of it; the client gets the reply that it carries."""
+
+    @abstractmethod
     def depart(self) -> None:
         """Let go of whatever the session holds; its task may be cancelled already."""
 
@@ -150,6 +154,7 @@ class Dialogue(SMTP):
         except LineTooLong:
             await self._object(replies.line_too_long())
         except Refused as refused:
+            await self.turn_down(refused)
             await self._object(refused.reply)
         except Deferred as deferred:
             await self.put_off(deferred)

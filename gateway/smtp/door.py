@@ -18,9 +18,11 @@ from gateway.replies import Declined, Deferred, Refused, Reply
 from gateway.smtp import commands
 from gateway.smtp.access import AccessRules
 from gateway.smtp.content import ContentReader
-from gateway.smtp.dialogue import Dialogue, Verb
+from gateway.smtp.dialogue import Verb
 from gateway.smtp.extensions import Extensions, mirror, missing
+from gateway.smtp.refusals import RefusalReason
 from gateway.smtp.sessions import Sessions
+from gateway.smtp.small_commands import SmallCommands
 
 _NOT_IN_NAMES = bytes(range(0x21)) + b"\x7f"
 """Controls and the blank."""
@@ -87,7 +89,7 @@ class _OpenMail:
     recipients: list[Recipient] = field(default_factory=list)
 
 
-class Door(Dialogue):
+class Door(SmallCommands):
     """One client's session on a relay listener."""
 
     def __init__(self, rules: DoorRules, household: Household, sessions: Sessions) -> None:
@@ -99,21 +101,18 @@ class Door(Dialogue):
         self._protocol = "SMTP"
         self._mail: _OpenMail | None = None
         self._refusal: Reply | None = None
+        self._journalled: set[RefusalReason] = set()
 
     def vocabulary(self) -> Mapping[str, Verb]:
         """Return the commands of a relay: no AUTH, no STARTTLS."""
         return {
+            **super().vocabulary(),
             "HELO": self.helo,
             "EHLO": self.ehlo,
             "MAIL": self.mail,
             "RCPT": self.rcpt,
             "DATA": self.data,
             "RSET": self.rset,
-            "NOOP": self.noop,
-            "QUIT": self.quit,
-            "VRFY": self.vrfy,
-            "EXPN": self.expn,
-            "HELP": self.help,
         }
 
     async def ehlo(self, argument: bytes) -> None:
@@ -146,7 +145,7 @@ class Door(Dialogue):
         sender = commands.parse_mail(argument)
         self._extensions.check_sender(sender)
         if refusal := self._rules.access.refusal(self._peer[0], sender):
-            raise Refused(refusal)
+            raise refusal
         next_hop = self._household.next_hop
         self._mail = mail = _OpenMail(self._household.new_trace_id(), sender, await next_hop.begin())
         if lost := missing(sender, await next_hop.offers()):
@@ -187,8 +186,7 @@ class Door(Dialogue):
         await self.send(replies.go_ahead())
         content = await self._read_content()
         if content is None:
-            await self._start_over()
-            raise Refused(replies.message_too_big(self._extensions.max_octets))
+            raise Refused(replies.message_too_big(self._extensions.max_octets), RefusalReason.TOO_BIG)
         self._mail = None  # it is the relay's from here on
         await self.send(await asyncio.shield(self._sessions.spawn(self._relay(mail, content))))
 
@@ -199,34 +197,9 @@ class Door(Dialogue):
         await self._start_over()
         await self.send(replies.ok())
 
-    async def noop(self, argument: bytes) -> None:  # noqa: ARG002  # RFC 5321, section 4.1.1.9
-        """Do nothing."""
-        await self.send(replies.ok())
-
-    async def quit(self, argument: bytes) -> None:
-        """Say goodbye."""
-        if argument:
-            raise Refused(replies.bad_argument("QUIT"))
-        await self.send(replies.goodbye())
-        self._writer.close()
-
-    async def vrfy(self, argument: bytes) -> None:
-        """Neither confirm nor deny."""
-        if not argument:
-            raise Refused(replies.bad_argument("VRFY address"))
-        await self.send(replies.cannot_verify())
-
-    async def expn(self, argument: bytes) -> None:  # noqa: ARG002  # whatever the list
-        """Refuse to name the members of a list."""
-        raise Refused(replies.not_implemented())
-
-    async def help(self, argument: bytes) -> None:  # noqa: ARG002  # whatever the topic
-        """Say in one line what this is."""
-        await self.send(replies.help_text())
-
     async def crash(self, error: Exception) -> Reply:
         """Journal an error of ours and give up the open mail."""
-        trace_id = self._mail.trace_id if self._mail else self._household.new_trace_id()
+        trace_id = self._trace_id()
         self._household.journal.crashed(trace_id, error)
         reply = replies.internal_error(trace_id)
         await self._give_up(reply)
@@ -234,10 +207,18 @@ class Door(Dialogue):
 
     async def put_off(self, deferred: Deferred) -> None:
         """Journal why the mail is not taken now, and let go of it."""
-        trace_id = self._mail.trace_id if self._mail else self._household.new_trace_id()
-        reason, code = deferred.reason, deferred.reply.code
-        self._household.journal.declined(trace_id, reason=reason, reply=code)
+        self._household.journal.declined(self._trace_id(), reason=deferred.reason, reply=deferred.reply.code)
         await self._give_up(deferred.reply)
+
+    async def turn_down(self, refused: Refused) -> None:
+        """Journal a refusal for a reason of ours, once for each reason, and let go of the open mail."""
+        reason = refused.reason
+        if not isinstance(reason, RefusalReason):
+            return
+        if reason not in self._journalled:
+            self._journalled.add(reason)
+            self._household.journal.declined(self._trace_id(), reason=reason, reply=refused.reply.code)
+        await self._start_over()
 
     async def _give_up(self, reply: Reply) -> None:
         """Let go of the open mail; what the client has pipelined behind it gets the same reply."""
@@ -255,6 +236,9 @@ class Door(Dialogue):
         self._refusal = None
         if mail is not None:
             await mail.primary.release()
+
+    def _trace_id(self) -> str:
+        return self._mail.trace_id if self._mail else self._household.new_trace_id()
 
     def _mail_or_refusal(self) -> _OpenMail | Reply:
         """Return the open mail, or the 4xx that ended it; raises `Refused` when there was none."""

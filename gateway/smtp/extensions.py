@@ -11,6 +11,7 @@ from gateway import replies
 from gateway.envelope import Recipient, Sender
 from gateway.replies import Refused
 from gateway.smtp.commands import Parameter, parse_parameters
+from gateway.smtp.refusals import RefusalReason
 
 PIPELINING = b"PIPELINING"
 SIZE = b"SIZE"
@@ -49,7 +50,7 @@ class Extensions:
             raise Refused(replies.bad_parameter())
         # 20 digits are the longest number RFC 1870, section 6.1 allows.
         if size is not None and (len(size) > 20 or int(size) > self.max_octets):  # noqa: PLR2004  # RFC 1870
-            raise Refused(replies.message_too_big(self.max_octets))
+            raise Refused(replies.message_too_big(self.max_octets), RefusalReason.TOO_BIG)
         _check_charset(sender.address + sender.parameters, utf8=b"SMTPUTF8" in by_keyword)
 
     def check_recipient(self, recipient: Recipient, sender: Sender) -> None:

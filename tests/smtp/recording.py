@@ -194,12 +194,15 @@ class RecordingJournal:
     crashes: list[tuple[str, BaseException]] = field(default_factory=list)
     lines: list[tuple[str, int]] = field(default_factory=list)
     """Of each mail that was not taken, our reason and the code of the reply."""
+    trace_ids: list[str] = field(default_factory=list)
+    """Those of `lines`."""
 
     def crashed(self, trace_id: str, error: BaseException) -> None:
         self.crashes.append((trace_id, error))
 
     def declined(self, trace_id: str, *, reason: str, reply: int) -> None:
         assert trace_id.startswith("G-")
+        self.trace_ids.append(trace_id)
         self.lines.append((reason, reply))
 
 

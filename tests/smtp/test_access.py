@@ -17,8 +17,9 @@ def test_this_machine_may_send_by_default(peer: str) -> None:
 def test_nobody_else_may_send_by_default(peer: str) -> None:
     refusal = AccessRules().refusal(peer, OURS)
     assert refusal is not None
-    assert refusal.code == 550
-    assert refusal.lines[0].startswith(b"5.7.1 ")
+    assert refusal.reply.code == 550
+    assert refusal.reply.lines[0].startswith(b"5.7.1 ")
+    assert refusal.reason == "peer-not-allowed"
 
 
 def test_a_network_that_is_named_may_send() -> None:

@@ -323,6 +323,56 @@ async def test_a_stranger_gets_no_relay(open_house: OpenHouse) -> None:
     assert house.hop.heard(b"MAIL") == []
 
 
+async def test_a_refusal_of_ours_is_journalled_once_for_each_session_and_reason(
+    open_house: OpenHouse,
+) -> None:
+    """The journal holds our reason, never the client's words; a client that insists does not fill it."""
+    rules = DoorRules(
+        "gw.test",
+        access=AccessRules(sender_domains=frozenset({b"example.com"})),
+        max_message_octets=1000,
+    )
+    house = await open_house(rules)
+    for _ in range(2):
+        client = await house.client()
+        await client.greet()
+        for _ in range(3):
+            assert (await client.ask(b"MAIL FROM:<x@stranger.test>")).startswith(b"550")
+            assert (await client.ask(b"MAIL FROM:<hr@example.com> SIZE=1001")).startswith(b"552")
+            assert (await client.send_mail(b"x" * 1000 + b"\r\n")).startswith(b"552")
+        await client.ask(b"QUIT")
+    assert house.journal.lines == [("sender-domain-not-allowed", 550), ("message-too-big", 552)] * 2
+
+
+async def test_a_stranger_is_journalled(open_house: OpenHouse) -> None:
+    house = await open_house(DoorRules("gw.test", access=AccessRules(networks=())))
+    client = await house.client()
+    await client.greet()
+    for _ in range(3):
+        await client.ask(b"MAIL FROM:<hr@example.com>")
+    assert house.journal.lines == [("peer-not-allowed", 550)]
+
+
+async def test_a_mail_that_turns_out_too_big_is_journalled_with_its_id(open_house: OpenHouse) -> None:
+    house = await open_house(DoorRules("gw.test", max_message_octets=1000))
+    client = await house.client()
+    await client.greet()
+    assert (await client.send_mail(b"x\r\n")).startswith(b"250")
+    assert (await client.send_mail(b"x" * 1000 + b"\r\n")).startswith(b"552")
+    assert house.journal.trace_ids == ["G-2"]
+    await eventually(lambda: house.hop.heard(b"RSET") != [])
+    assert (await client.send_mail(b"y\r\n")).startswith(b"250")
+
+
+async def test_a_clients_mistakes_are_not_journalled(open_house: OpenHouse) -> None:
+    house = await open_house()
+    client = await house.client()
+    await client.greet()
+    for mistake in (b"WHAT", b"MAIL FROM:<a@b> WHAT=1", b"MAIL FROM:<a b>", b"RCPT TO:<a@b>", b"DATA"):
+        assert (await client.ask(mistake)).startswith(b"5")
+    assert house.journal.lines == []
+
+
 async def test_an_idle_client_is_told_before_it_is_left(open_house: OpenHouse) -> None:
     client = await (await open_house(DoorRules("gw.test", command_seconds=0.05))).client()
     assert (await client.reply()).startswith(b"220")
