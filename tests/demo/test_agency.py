@@ -14,7 +14,7 @@ import standardwebhooks
 
 from gateway.demo.agency import BODY_MAX, DemoAgency
 from gateway.partners.https import SignedHttps
-from gateway.partners.outcome import GiveUp, Sent
+from gateway.partners.outcome import Sent, TryLater
 from gateway.partners.payload import Payload
 from gateway.partners.standard_webhooks import encode_secret, sign
 from store.records import Acknowledgement, Partner
@@ -185,7 +185,7 @@ async def test_looking_changes_nothing(running: Running) -> None:
 
 
 async def test_our_way_out_and_the_agency_understand_each_other(running: Running) -> None:
-    """Also that a wrong secret on one side is a refusal a person must mend."""
+    """Also that a wrong secret on one side leaves time for a person to mend it."""
     partner = Partner(
         id="demo-agency",
         legal_name="株式会社デモエージェント",
@@ -201,4 +201,4 @@ async def test_our_way_out_and_the_agency_understand_each_other(running: Running
     stranger = dataclasses.replace(partner, secret=encode_secret(bytes(32)))
     async with SignedHttps() as way_out:
         assert await way_out.send(partner, payload, at=NOW) == Sent(Acknowledgement("AG-0001"))
-        assert await way_out.send(stranger, payload, at=NOW) == GiveUp("partner demo-agency: answered 401")
+        assert await way_out.send(stranger, payload, at=NOW) == TryLater("partner demo-agency: answered 401")
