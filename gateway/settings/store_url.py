@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import PlainValidator, ValidationInfo
 
-from gateway.settings.values import base_of, read_text, split_address
+from gateway.settings.values import base_of, is_host, read_text, split_address
 
 _POSTGRES = "postgresql://"
 _STRAY_PERCENT = re.compile(r"%(?!(?!00)[0-9A-Fa-f]{2})")
@@ -27,6 +27,19 @@ PARAMETERS = frozenset(
     """.split()  # noqa: SIM905  # Words in lines can be compared with the manual.
 )
 """What may stand behind the ?: "Parameter Key Words" of PostgreSQL 18's libpq, with those for debugging."""
+
+_NUMBERS = frozenset(
+    {
+        "connect_timeout",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "port",
+        "tcp_user_timeout",
+    }
+)
+"""For several hosts `port` is a list with commas."""
 
 
 def read_store_url(value: object, info: ValidationInfo) -> str:
@@ -54,17 +67,24 @@ def shown(url: str) -> str:
 def _read_postgres(text: str) -> str:
     _refuse_what_reads_in_two_ways(text.removeprefix(_POSTGRES))
     parts = split_address(text)
-    for number, parameter in enumerate(parts.query.removesuffix("&").split("&") if parts.query else (), 1):
-        name, *values = parameter.split("=")
-        if unquote(name) not in PARAMETERS or len(values) != 1:
-            raise ValueError(
-                f"has something behind the ? that is no parameter of PostgreSQL's (parameter {number})"
-            )
+    _refuse_unknown_parameters(parts.query)
     # libpq also takes the host, or the directory of a socket, as a parameter.
-    host = parts.hostname or parse_qs(parts.query).get("host")
-    if not host or len(parts.path) < len("/x"):
+    hosts = parts.hostname or ",".join(parse_qs(parts.query).get("host", ()))
+    if not hosts or len(parts.path) < len("/x"):
         raise ValueError('must name host and database: "postgresql://user:password@db.example.com/goen"')
+    for host in map(unquote, hosts.split(",")):
+        if not host.startswith(("/", "@")) and not is_host(host):
+            raise ValueError("names a host that is neither an address nor a domain name")
     return text
+
+
+def _refuse_unknown_parameters(query: str) -> None:
+    for number, parameter in enumerate(query.removesuffix("&").split("&") if query else (), 1):
+        name, *values = (unquote(part) for part in parameter.split("="))
+        if name not in PARAMETERS or len(values) != 1:
+            raise ValueError(f"has something behind the ? that is no parameter of libpq (parameter {number})")
+        if name in _NUMBERS and not re.fullmatch(r"-?[0-9]{1,9}(?:,[0-9]{1,5})*", values[0]):
+            raise ValueError(f"has a parameter that must be a number (parameter {number})")
 
 
 def _refuse_what_reads_in_two_ways(text: str) -> None:

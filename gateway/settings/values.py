@@ -118,6 +118,14 @@ def _read_host(text: str) -> str:
     return read_domain(text)
 
 
+def is_host(text: str) -> bool:
+    """Whether `text` is an address or a name that can be looked up."""
+    try:
+        return ip_address(text) is not None or bool(_read_host(text))
+    except ValueError:
+        return False
+
+
 def read_domain(value: object) -> str:
     """Read a domain or host name; in lower case, without a dot at the end, IDNs as A-labels (RFC 5890)."""
     text = read_text(value).lower().removesuffix(".")

@@ -239,6 +239,8 @@ def test_no_secret_is_shown() -> None:
         {"GOEN_STORE__URL": f"postgresql://goen:12#{SECRET}@db/goen"},
         {"GOEN_STORE__URL": f"postgresql://goen:{SECRET}%zz@db/goen"},
         {"GOEN_STORE__URL": f"postgresql://goen@db/goen?{SECRET}=1"},
+        {"GOEN_STORE__URL": f"postgresql://{SECRET}..a/goen"},
+        {"GOEN_STORE__URL": f"postgresql://db/goen?connect_timeout={SECRET}"},
         {"GOEN_RELAY__EXCLUDED_ADDRESSES": f"{SECRET} example.com, {SECRET}@exa mple.com"},
     ],
 )

@@ -35,6 +35,8 @@ GOOD = [
     "postgresql://%2Frun%2Fpostgresql/goen",
     "postgresql://db/goen?options=-c%20search_path%3Dgoen&connect_timeout=5&",
     "postgresql://goen:パスワード@db/goen",
+    "postgresql://db_1,db_2/goen?port=5432,5433&connect_timeout=-1",
+    "postgresql://192.0.2.1/goen",
 ]
 
 
