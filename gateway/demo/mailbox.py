@@ -26,6 +26,9 @@ from typing import ClassVar
 SIZE_MAX = 64 * 1024 * 1024
 """Octets of one mail: above what large providers take, so that the next hop is not the limit in a trial."""
 
+_NUMBER = re.compile(r"[0-9]{4}|[1-9][0-9]{4,8}")
+"""A number as it stands in a file's name."""
+
 _SILENCE_MAX = 300
 """Seconds without a command (RFC 5321, section 4.5.3.2.7)."""
 
@@ -72,8 +75,11 @@ class Mailbox:
 
     def numbers(self) -> tuple[int, ...]:
         """Return the numbers of all mails, oldest first."""
-        names = (path.stem for path in self._folder.glob("*.eml"))
-        return tuple(sorted(int(name) for name in names if name.isdecimal()))
+        mails, envelopes = (
+            {path.stem for path in self._folder.glob(f"*.{kind}") if _NUMBER.fullmatch(path.stem)}
+            for kind in ("eml", "json")
+        )
+        return tuple(sorted(int(name) for name in mails & envelopes))
 
     def letters(self) -> tuple[Letter, ...]:
         """Return all mails, oldest first."""
@@ -100,6 +106,8 @@ class Mailbox:
         }
         with self._numbering:
             number = 1 + max(self.numbers(), default=0)
+            while (self._folder / f"{number:04}.eml").exists():  # Somebody else's, without an envelope.
+                number += 1
             _write(self._folder / f"{number:04}.json", json.dumps(envelope).encode("ascii"))
             # Last: a mail is there when its own file is.
             _write(self._folder / f"{number:04}.eml", raw)

@@ -22,6 +22,9 @@ from gateway.demo.reading import LINK, Reading, read
 _LISTED_MAX = 200
 """Mails on the list page; each is read from the disk for it."""
 
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+"""Longer ones are no file's name, and thousands of digits not even a number to Python."""
+
 _HTML_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
@@ -35,8 +38,9 @@ def routes(mailbox: Mailbox) -> list[Route]:
 
     def of_letter(show: Callable[[Letter], Response]) -> Callable[[Request], Response]:
         def endpoint(request: Request) -> Response:
+            number = request.path_params["number"]
             try:
-                letter = mailbox.letter(request.path_params["number"])
+                letter = mailbox.letter(int(number) if _NUMBER.fullmatch(number) else 0)
             except FileNotFoundError:
                 return page("No such mail", Markup(load("no_mail.html")), status=404)
             return show(letter)
@@ -46,10 +50,10 @@ def routes(mailbox: Mailbox) -> list[Route]:
     return [
         Route("/mailbox", lambda _: _list_page(_newest(mailbox))),
         Route("/mailbox.json", lambda _: _list_json(_newest(mailbox))),
-        Route("/mailbox/{number:int}", of_letter(lambda mail: _letter_page(mail, mailbox.original_of(mail)))),
-        Route("/mailbox/{number:int}/html", of_letter(_html)),
-        Route("/mailbox/{number:int}/source", of_letter(lambda mail: _source(mail.raw))),
-        Route("/mailbox/{number:int}/original", of_letter(lambda mail: _source(mailbox.original_of(mail)))),
+        Route("/mailbox/{number}", of_letter(lambda mail: _letter_page(mail, mailbox.original_of(mail)))),
+        Route("/mailbox/{number}/html", of_letter(_html)),
+        Route("/mailbox/{number}/source", of_letter(lambda mail: _source(mail.raw))),
+        Route("/mailbox/{number}/original", of_letter(lambda mail: _source(mailbox.original_of(mail)))),
     ]
 
 

@@ -47,9 +47,29 @@ _CODECS = {"shift_jis": "cp932", "x-sjis": "cp932", "windows-31j": "cp932", "iso
 def read(raw: bytes) -> Reading:
     """Return the reader's view of a mail."""
     try:
-        return _read(raw)
+        reading = _read(raw)
     except Exception:  # noqa: BLE001  # The standard parser raises all sorts of errors on broken mail.
         return Reading("(unreadable)", "", "", "", "", "", raw.decode("utf-8", "backslashreplace"), None, ())
+    return _showable(reading)
+
+
+def _showable(reading: Reading) -> Reading:
+    """Write lone surrogates as escapes: Python's own codecs decode to them, and no page can carry them."""
+
+    def shown(text: str) -> str:
+        return text.encode("utf-8", "backslashreplace").decode()
+
+    return Reading(
+        subject=shown(reading.subject),
+        sender=shown(reading.sender),
+        addressees=shown(reading.addressees),
+        cc=shown(reading.cc),
+        date=shown(reading.date),
+        message_id=shown(reading.message_id),
+        text=None if reading.text is None else shown(reading.text),
+        html=None if reading.html is None else shown(reading.html),
+        attachments=tuple(shown(name) for name in reading.attachments),
+    )
 
 
 def _read(raw: bytes) -> Reading:

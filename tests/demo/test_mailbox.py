@@ -220,7 +220,8 @@ async def test_an_address_that_is_no_utf_8_is_kept(running: Running) -> None:
 
 
 def test_a_file_that_is_no_mail_of_ours_is_left_alone(mailbox: Mailbox, tmp_path: Path) -> None:
-    (tmp_path / "mailbox" / "notes.eml").write_bytes(MAIL)
+    for name in ("notes", "7", "٠٠٠٧", "0007", "9" * 200):
+        (tmp_path / "mailbox" / f"{name}.eml").write_bytes(MAIL)
     assert mailbox.numbers() == ()
     assert mailbox.keep(b"a@example.com", (b"b@example.jp",), MAIL) == 1
 

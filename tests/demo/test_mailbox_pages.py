@@ -119,8 +119,30 @@ async def test_a_mail_of_attachments_only_says_so(running: Running, client: http
     assert "application/pdf" in page
 
 
+async def test_one_hostile_mail_does_not_hide_the_others(
+    running: Running, client: httpx2.AsyncClient
+) -> None:
+    put(running, b"Subject: =?unicode_escape?q?=5Cud800?=\r\n\r\n")
+    put(running, b"Subject: the other\r\n\r\n")
+    for path in ("/mailbox", "/mailbox.json"):
+        reply = await client.get(running.base + path)
+        assert reply.status_code == 200
+        assert "the other" in reply.text
+    assert "\\ud800" in (await client.get(f"{running.base}/mailbox/1")).text
+
+
 @pytest.mark.parametrize(
-    "path", ["/mailbox/9", "/mailbox/1/original", "/mailbox/1/html", "/mailbox/0/source"]
+    "path",
+    [
+        *("/mailbox/9", "/mailbox/1/original", "/mailbox/1/html", "/mailbox/0/source"),
+        *(
+            "/mailbox/" + "9" * 300,
+            "/mailbox/" + "9" * 5000 + "/html",
+            "/mailbox/x",
+            "/mailbox/-1",
+            "/mailbox/١",
+        ),
+    ],
 )
 async def test_what_is_not_there_is_a_plain_404(
     running: Running, client: httpx2.AsyncClient, path: str

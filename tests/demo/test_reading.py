@@ -104,13 +104,31 @@ def test_a_mail_that_no_parser_can_read_is_shown_raw() -> None:
     assert reading.text.endswith("what it said \\xff")
 
 
+def test_what_a_codec_makes_that_is_no_character_is_shown_with_an_escape() -> None:
+    """Python knows codecs that mail does not, and they can make surrogates, which no page can carry."""
+    raw = (
+        b"Subject: =?unicode_escape?q?=5Cud800?=\r\nMessage-ID: =?raw_unicode_escape?q?=5Cudfff?=\r\n"
+        b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
+        b"--x\r\nContent-Type: text/plain; charset=unicode_escape\r\n\r\na \\ud800\r\n"
+        b"--x\r\nContent-Type: text/html; charset=unicode_escape\r\n\r\n<p>\\ud800\r\n"
+        b"--x\r\nContent-Disposition: attachment; filename==?unicode_escape?q?=5Cud800?=\r\n\r\nx\r\n"
+        b"--x--\r\n"
+    )
+    reading = read(raw)
+    assert (reading.subject, reading.message_id) == ("\\ud800", "\\udfff")
+    assert (reading.text, reading.html) == ("a \\ud800", "<p>\\ud800")
+    assert reading.attachments == ("\\ud800",)
+
+
 @given(st.binary(max_size=300))
 def test_no_bytes_make_it_raise(raw: bytes) -> None:
-    """For all bytes a reading comes back, alone and as the body of parts that promise something else."""
-    read(raw)
-    for kind in ("text/html; charset=\xff", "multipart/mixed; boundary=x", "message/rfc822", "text/plain"):
+    """For all bytes a page can show the reading, alone and as the body of parts that promise anything."""
+    repr(read(raw)).encode()
+    kinds = ("text/html; charset=\xff", "multipart/mixed; boundary=x", "message/rfc822", "text/plain")
+    for kind in (*kinds, "text/plain; charset=unicode_escape", "text/html; charset=utf-7"):
         for encoding in ("base64", "quoted-printable", "x-uuencode", "8bit"):
             head = f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\nSubject: ".encode(
                 "latin-1"
             )
-            read(head + raw + b"\r\n\r\n" + raw)
+            reading = read(head + raw + b"\r\n\r\n" + raw)
+            f"{reading}{reading.text}{reading.html}".encode()
