@@ -120,6 +120,7 @@ def build(
         journal=journal,
         ready=store.ready,
         clock=clock,
+        cooling_off=terms.cooling_off,
         extra_routes=more_routes,
     )
     return House(store, journal, next_hop, delivery, door_rules, household, way_out, worker, app, patience)
