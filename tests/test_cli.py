@@ -70,7 +70,8 @@ def test_init_writes_settings_and_keys_that_only_the_owner_reads_and_prints_the_
     result = init(tmp_path / "new")
     assert result.exit_code == 0, result.output
     files = {str(p.relative_to(tmp_path / "new")) for p in (tmp_path / "new").rglob("*") if p.is_file()}
-    assert files == {"goen.toml", "var/goen.key", "dkim/goen-rsa.key", "dkim/goen-ed25519.key"}
+    keys = {"var/goen.key", "dkim/goen-rsa.key", "dkim/goen-ed25519.key"}
+    assert files == {"goen.toml", "dkim/records.txt", *keys}
     for file in files:
         assert stat.S_IMODE((tmp_path / "new" / file).stat().st_mode) == 0o600
     records = dict(re.findall(r"^  (\S+)\. IN TXT (.*)$", result.output, re.MULTILINE))

@@ -3,6 +3,9 @@
 Errors that are not listed are mistakes of this program and keep their traceback.
 """
 
+import errno
+import re
+
 from gateway.settings import SettingsInvalid
 
 FAILED = 1
@@ -18,7 +21,9 @@ def explain(error: Exception) -> tuple[int, str] | None:
         return WRONG_SETTINGS, "\n".join((head, *(f"  {fault}" for fault in error.faults)))
     for module, name, code, words in _KNOWN:
         if any(c.__module__ == module and c.__name__ == name for c in type(error).__mro__):
-            return code, words.format(error=error, cause=_first_line(_innermost(error)))
+            return code, words.format(error=error, cause=_speakable(_innermost(error)))
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return FAILED, f"What this command writes has no space: {error.strerror}."
     return None
 
 
@@ -28,9 +33,50 @@ def _innermost(error: BaseException) -> BaseException:
     return error
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__).strip()
+def _speakable(error: BaseException) -> str:
+    """Return an error's own words as far as they cannot hold a secret.
 
+    libpq and psycopg quote what they were given, and that may be a piece of a password; so of theirs only
+    sentences that are known are repeated. SQLite's name tables and columns, and the system's are fixed.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    words = next(iter(str(error).splitlines()), "")
+    if type(error).__module__ in {"sqlite3", "store.errors"}:
+        return words
+    words = re.sub('"[^"]*"', "…", words)
+    known = next((reason for reason in _REASONS if reason in words), None)
+    return known or f"{type(error).__name__}; check store.url, and read the database's own log"
+
+
+_REASONS = (
+    "Connection refused",
+    "connection timeout expired",
+    "timeout expired",
+    "Connection timed out",
+    "No route to host",
+    "Network is unreachable",
+    "Name or service not known",
+    "Temporary failure in name resolution",
+    "No such file or directory",
+    "Permission denied",
+    "server closed the connection unexpectedly",
+    "the database system is starting up",
+    "the database system is shutting down",
+    "the database system is in recovery mode",
+    "too many clients already",
+    "too many connections for role",
+    "remaining connection slots are reserved",
+    "password authentication failed",
+    "database … does not exist",
+    "role … does not exist",
+    "root certificate file … does not exist",
+    "no password supplied",
+    "no pg_hba.conf entry for host",
+    "server does not support SSL, but SSL was required",
+    "certificate verify failed",
+)
+"""What PostgreSQL and its client library say when no connection can be had, without what they quote."""
 
 _KNOWN = (
     ("store.errors", "StoreUnavailable", FAILED, "The database cannot be used now: {cause}"),
@@ -40,5 +86,6 @@ _KNOWN = (
     ("gateway.keyring", "KeyFileInvalid", WRONG_SETTINGS, "{error}"),
     ("gateway.rendering", "TemplateInvalid", WRONG_SETTINGS, "A template cannot be used: {error}"),
     ("gateway.operator.founding", "AlreadyFounded", FAILED, "{error}"),
+    ("gateway.operator.founding", "CannotWrite", FAILED, "{error}"),
 )
 """Module, class, exit code and words; by name, so that a failing `goen slots` imports no web pages."""
