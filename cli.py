@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from store.database import Store
 
 EX_CONFIG = 78
+PORT = click.IntRange(0, 65535)
+"""0 lets the system choose."""
 
 
 class _Goen(click.Group):
@@ -119,8 +121,8 @@ def serve(ctx: click.Context, *, smtp: bool, web: bool, worker: bool) -> None:
 @click.option("--from", "sender", help="Envelope sender (default: the mail's From).")
 @click.option("--to", "recipients", multiple=True, help="Envelope recipient; may be given several times.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each step.")
-@click.option("--smtp-port", type=int, default=2525, show_default=True, help="Port of the SMTP door.")
-@click.option("--web-port", type=int, default=8025, show_default=True, help="Port of the pages.")
+@click.option("--smtp-port", type=PORT, default=2525, show_default=True, help="Port of the SMTP door.")
+@click.option("--web-port", type=PORT, default=8025, show_default=True, help="Port of the pages.")
 @click.option(
     "--data", type=click.Path(path_type=Path, file_okay=False), default=Path("var/demo"), show_default=True
 )

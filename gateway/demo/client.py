@@ -10,6 +10,7 @@ from email.utils import getaddresses
 from uuid import uuid4
 
 from gateway.demo.sample import CANDIDATE, SENDER, sample_mail
+from gateway.settings.values import read_domain
 
 PATIENCE_SECONDS = 20
 """How long the server may take for each reply."""
@@ -33,6 +34,25 @@ class NoEnvelope(Exception):
         super().__init__("The mail names no sender or no recipient; say them with --from and --to.")
 
 
+class UnfitAddress(Exception):
+    """An address of the envelope cannot stand in an SMTP command."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "An address is not UTF-8 or holds control characters; give others with --from and --to."
+        )
+
+
+class NoSigningDomain(Exception):
+    """The From field names no domain that a signature could stand for."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The demo signs for the domain of the From field, and this one is an address literal, "
+            "not in ASCII, or no domain name. Use a From like hr@example.com."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """What the operator gave on the command line; the sample's values where nothing was given."""
@@ -53,7 +73,17 @@ class Mail:
 
 
 def compose(given: Given) -> Mail:
-    """Return the mail to send: the one given, with its own From and To as envelope unless told otherwise."""
+    """Return the mail to send: the one given, with its own From and To as envelope unless told otherwise.
+
+    Raises `NoEnvelope` or `UnfitAddress`.
+    """
+    mail = _compose(given)
+    if not all(_is_fit(address) for address in (mail.sender, *mail.recipients)):
+        raise UnfitAddress
+    return mail
+
+
+def _compose(given: Given) -> Mail:
     if given.raw is None:
         raw = sample_mail(datetime.now(UTC), f"{uuid4()}@example.com")
         return Mail(raw, given.sender or SENDER, given.recipients or (CANDIDATE,))
@@ -72,15 +102,25 @@ def _addresses(values: Sequence[object]) -> tuple[str, ...]:
     return tuple(address for _, address in getaddresses([str(value) for value in values]) if "@" in address)
 
 
+def _is_fit(address: str) -> bool:
+    return not re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", address)
+
+
 def _first(addresses: tuple[str, ...]) -> str | None:
     return addresses[0] if addresses else None
 
 
 def company_domain(mail: Mail) -> str:
-    """Return the domain of the From field, which the demo signs for; else the envelope sender's."""
+    """Return the domain of the From field, which the demo signs for; else the envelope sender's.
+
+    Raises `NoSigningDomain` when it cannot stand in a signature.
+    """
     fields = message_from_bytes(mail.raw, policy=policy.compat32)
     author = _first(_addresses(fields.get_all("From", []))) or mail.sender
-    return author.rpartition("@")[2].lower() or "example.com"
+    try:
+        return read_domain(author.rpartition("@")[2] or "example.com")
+    except ValueError:
+        raise NoSigningDomain from None
 
 
 def speak_smtp(port: int, mail: Mail) -> tuple[int, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 
 from gateway.delivery import Transaction
 from gateway.demo import mailbox_pages
@@ -119,7 +119,7 @@ def _settings(folder: Path, company_domain: str, mailbox_port: int, sockets: Soc
         "dkim.keys": _signing_keys(folder, company_domain),
         "organisation.legal_name": "株式会社サンプル商事",
         "organisation.address": "〒100-0000 東京都千代田区サンプル町1-2-3",
-        "organisation.privacy_officer": "個人情報保護管理者 総務部長 (privacy@example.com)",
+        "organisation.privacy_officer": "総務部長 (privacy@example.com)",
         "organisation.purpose_notice_url": "https://www.example.com/privacy",
         "consent.cooling_off_hours": 0,
     }
@@ -171,7 +171,15 @@ def _routes(mailbox: Mailbox, agency: DemoAgency) -> list[BaseRoute]:
     async def front(_request: Request) -> Response:
         return RedirectResponse("/mailbox")
 
-    return [Route("/", front), *mailbox_pages.routes(mailbox), Mount("/agency", routes=agency.routes())]
+    async def agency_front(_request: Request) -> Response:
+        return RedirectResponse("/agency/")
+
+    return [
+        Route("/", front),
+        *mailbox_pages.routes(mailbox),
+        Route("/agency", agency_front),
+        Mount("/agency", app=Router(agency.routes(), redirect_slashes=False)),
+    ]
 
 
 def _write_secret(path: Path, content: bytes) -> None:

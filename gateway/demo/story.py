@@ -23,11 +23,14 @@ from gateway.demo.client import (
     Given,
     Mail,
     NoEnvelope,
+    NoSigningDomain,
+    UnfitAddress,
     company_domain,
     compose,
     speak_smtp,
     texts_of,
 )
+from gateway.demo.folder import FolderInUse, FolderUnusable, hold
 from gateway.demo.mailbox import Letter
 from gateway.demo.sample import SENDER
 from gateway.demo.stage import Stage, set_stage
@@ -70,6 +73,9 @@ class NotSeen(Exception):
     """A step did not happen; the message says which and what was seen instead."""
 
 
+_ENDS = (NotSeen, ConversationFailed, NoEnvelope, UnfitAddress, NoSigningDomain, FolderInUse, FolderUnusable)
+"""What can end a demo before its time; each says in one sentence what was seen or what to change."""
+
 Say = Callable[[Step], None]
 
 
@@ -80,7 +86,7 @@ def demonstrate_once(given: Given, *, as_json: bool) -> int:
         mail = compose(given)
         with tempfile.TemporaryDirectory(prefix="goen-demo-") as folder:
             run(_once(Path(folder), mail, say))
-    except (NotSeen, NoEnvelope, ConversationFailed) as failure:
+    except _ENDS as failure:
         say(Step("failed", str(failure)))
         return 1
     return 0
@@ -88,9 +94,11 @@ def demonstrate_once(given: Given, *, as_json: bool) -> int:
 
 def demonstrate(folder: Path, *, smtp_port: int, web_port: int, as_json: bool) -> None:
     """Run the demo until SIGINT or SIGTERM; the data in `folder` are found again by the next start."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    say = _teller(as_json=as_json, base=f"http://127.0.0.1:{web_port}")
-    run(_stay(folder, smtp_port, web_port, say))
+    try:
+        with hold(folder):
+            run(_stay(folder, smtp_port, web_port, as_json=as_json))
+    except _ENDS as failure:
+        raise click.ClickException(str(failure)) from failure
 
 
 async def _once(folder: Path, mail: Mail, say: Say) -> None:
@@ -100,13 +108,14 @@ async def _once(folder: Path, mail: Mail, say: Say) -> None:
         await tell(stage, mail, say)
 
 
-async def _stay(folder: Path, smtp_port: int, web_port: int, say: Say) -> None:
+async def _stay(folder: Path, smtp_port: int, web_port: int, *, as_json: bool) -> None:
     mail = compose(Given(None, None, ()))
     domain = company_domain(mail)
     async with (
         stop_signal() as stopped,
         set_stage(folder, company_domain=domain, smtp_port=smtp_port, web_port=web_port) as stage,
     ):
+        say = _teller(as_json=as_json, base=stage.web_url)
         earlier = len(stage.mailbox.numbers())
         say(
             Step(
@@ -194,6 +203,10 @@ async def _follow(stage: Stage, link: str, say: Say) -> None:
     page = await open_page(link)
     words = f"GET on the link: {page.status}, a page in “{page.language}”."
     say(Step("page", words, {"link": link, "status": page.status}))
+    if page.choices == {"withdraw"}:
+        words = "The page shows the decision already: the same person has another link."
+        say(Step("answered", words, {"link": link}))
+        return
     await asyncio.sleep(READING_SECONDS)
     if {entry.key for entry in stage.agency.received} != known:
         raise NotSeen("Opening the page changed something.")

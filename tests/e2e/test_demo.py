@@ -1,6 +1,7 @@
 """`goen demo`, as a newcomer meets it: the terminal, the mailbox, the page, the agency, the slots."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Page, expect, sync_playwright
@@ -21,9 +23,10 @@ from tests.peers.ports import free_port
 
 
 @contextmanager
-def running_demo(folder: Path) -> Iterator[list[dict[str, Any]]]:
+def running_demo(folder: Path, *, web_port: int | None = None) -> Iterator[list[dict[str, Any]]]:
     """Run the demo until it is ready; give its steps; end it as Ctrl-C does."""
-    ports = ("--smtp-port", str(free_port()), "--web-port", str(free_port()))
+    web_port = free_port() if web_port is None else web_port
+    ports = ("--smtp-port", str(free_port()), "--web-port", str(web_port))
     process = subprocess.Popen(
         [GOEN, "demo", "--json", "--data", str(folder), *ports], stdout=subprocess.PIPE, text=True
     )
@@ -104,6 +107,39 @@ def test_a_port_in_use_is_named_with_its_holder_and_the_option_to_change_it(tmp_
     )
 
 
+def test_two_demos_do_not_share_their_data(tmp_path: Path) -> None:
+    with running_demo(tmp_path / "demo"):
+        ran = run_demo("--data", str(tmp_path / "demo"), "--smtp-port", "0", "--web-port", "0")
+    assert ran.returncode == 1
+    assert re.fullmatch(
+        rf"Error: The data in {tmp_path}/demo are in use by another demo \(pid \d+\)\. .* with --data\.\n",
+        ran.stderr,
+    )
+
+
+def test_a_port_of_the_systems_choice_is_shown(tmp_path: Path) -> None:
+    with running_demo(tmp_path / "demo", web_port=0) as steps:
+        url = step(steps, "mailbox")["url"]
+        assert httpx2.get(url, trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize("option", ["--smtp-port", "--web-port"])
+@pytest.mark.parametrize("port", ["-1", "65536"])
+def test_a_port_that_is_none_is_wrong_usage(option: str, port: str) -> None:
+    ran = run_demo(option, port)
+    assert ran.returncode == 2
+    assert "65535" in ran.stderr
+
+
+@pytest.mark.parametrize("folder", [b"/proc/x", b"/dev/null/x", b"/tmp/\xff", b"/tmp/a\nb"])
+def test_data_that_cannot_be_kept_are_an_error_with_words(folder: bytes) -> None:
+    ran = run_demo("--data", os.fsdecode(folder))
+    assert ran.returncode == 1
+    assert re.fullmatch(
+        r"Error: The folder .* cannot be used: .*\. Choose another with --data\.\n", ran.stderr
+    )
+
+
 def run_demo(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([GOEN, "demo", *arguments], capture_output=True, text=True, check=False, timeout=60)
 
@@ -158,6 +194,30 @@ def test_once_says_what_is_missing_in_a_mail_without_addresses() -> None:
     code, steps = once(b"Subject: nobody\n\nhello\n")
     assert code == 1
     assert "--from and --to" in steps[-1]["what"]
+
+
+@pytest.mark.parametrize("author", ["hr@[192.0.2.1]", "hr@例え.jp", "hr@under_score..jp"])
+def test_once_says_that_it_signs_only_for_a_domain(author: str) -> None:
+    code, steps = once(f"From: {author}\nTo: b@example.jp\n\n[[relay:rejection]]\n".encode())
+    assert (code, [one["step"] for one in steps]) == (1, ["failed"])
+    assert "the domain of the From" in steps[-1]["what"]
+
+
+@pytest.mark.parametrize("address", [b"\xff@example.com", b"a\r\nRSET@example.com", b"a\x00@example.com"])
+@pytest.mark.parametrize("option", ["--from", "--to"])
+def test_once_says_that_an_address_cannot_be_sent(option: str, address: bytes) -> None:
+    code, steps = once(marked("odd"), option, os.fsdecode(address))
+    assert (code, [one["step"] for one in steps]) == (1, ["failed"])
+    assert "--from and --to" in steps[-1]["what"]
+
+
+def test_one_person_under_two_spellings_answers_once_for_both_links() -> None:
+    code, steps = once(marked("taro", cc="TARO@example.jp"))
+    assert code == 0, steps
+    names = [one["step"] for one in steps]
+    assert names.count("invited") == 2
+    assert names[-6:] == ["consented", "submitted", "acknowledged", "page", "answered", "slots"]
+    assert steps[-1]["counted"] == 1
 
 
 def test_a_mail_needs_once(tmp_path: Path) -> None:
