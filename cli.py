@@ -12,32 +12,35 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.operator.options import COUNT, PORT, Day, SecretFile, not_utf8
+
 if TYPE_CHECKING:
     from gateway.settings import Settings
     from store.database import Store
 
 EX_CONFIG = 78
-PORT = click.IntRange(0, 65535)
-"""0 lets the system choose."""
 
 
 class _Goen(click.Group):
     """The group that turns this program's errors into one sentence and an exit code."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def main(self, *args: Any, **kwargs: Any) -> Any:
         from gateway.operator.failures import explain
 
         try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
+            return super().main(*args, **kwargs)
         except Exception as error:
             explained = explain(error)
             if explained is None:
                 raise
             code, words = explained
             click.echo(words, err=True)
-            ctx.exit(code)
+            sys.exit(code)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if number := not_utf8(args):
+            raise click.UsageError(f"Argument {number} is not UTF-8.", ctx)
+        return super().parse_args(ctx, args)
 
 
 @click.group(cls=_Goen, context_settings={"help_option_names": ["-h", "--help"]})
@@ -225,7 +228,7 @@ def queue() -> None:
 
 @queue.command("list")
 @click.option("--all", "everything", is_flag=True, help="Show finished ones too.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--limit", type=COUNT, default=100, show_default=True)
 @json_option
 @click.pass_context
 def queue_list(ctx: click.Context, *, everything: bool, limit: int, as_json: bool) -> None:
@@ -288,18 +291,18 @@ def partner() -> None:
 @click.option("--address", required=True, help="Postal address.")
 @click.option("--representative", required=True, help="Who represents it, for the provision record.")
 @click.option("--licence", required=True, help="Licence number of the placement business (許可番号).")
-@click.option("--licence-expires", type=click.DateTime(["%Y-%m-%d"]), help="Last day of the licence.")
+@click.option("--licence-expires", type=Day(), help="Last day of the licence.")
 @click.option("--country", default="JP", show_default=True, help="ISO 3166-1 code.")
 @click.option(
     "--contract-date",
-    type=click.DateTime(["%Y-%m-%d"]),
+    type=Day(),
     help="Day of your contract with it on the handling of personal data; the consent text names it.",
 )
 @click.option("--endpoint", required=True, help="URL that takes submissions; https, or http on loopback.")
 @click.option(
-    "--secret-file", type=click.File("r"), help="File with the signing secret (whsec_…); else a new one."
+    "--secret-file", type=SecretFile(), help="File with the signing secret (whsec_…); else a new one."
 )
-@click.option("--ratio", type=click.IntRange(1), default=10, show_default=True, help="Persons for one slot.")
+@click.option("--ratio", type=COUNT, default=10, show_default=True, help="Persons for one slot.")
 @click.option(
     "--basis",
     type=click.Choice(["consented", "submitted", "acknowledged"]),

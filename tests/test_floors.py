@@ -70,7 +70,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 
 OWNERS: Mapping[str, tuple[str, ...]] = {
     "aiosmtpd": ("gateway.smtp",),
-    "click": ("cli", "gateway.operator.terminal", "gateway.demo.story"),
+    "click": ("cli", "gateway.operator.options", "gateway.operator.terminal", "gateway.demo.story"),
     "cryptography": ("gateway.keyring", "gateway.mail.dkim_sign"),
     "dkim": ("gateway.mail.dkim_sign",),
     "httpx2": ("gateway.partners.https", "gateway.demo.browser"),
