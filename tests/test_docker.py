@@ -7,7 +7,9 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from cli import main
 from gateway.settings import FILE_VARIABLE, Settings, load
 from gateway.settings.new_file import settings_file
 from gateway.settings.sources import known_names, variable_for
@@ -98,7 +100,8 @@ def arguments(instruction: str) -> list[str]:
 
 
 def container_settings() -> Settings:
-    return load(DOCKER / "goen.toml", {})
+    """Return the settings without the signing keys, which are in no image."""
+    return load(DOCKER / "goen.toml", {"GOEN_DKIM__KEYS": "[]"})
 
 
 def test_every_variable_in_the_container_files_is_a_setting() -> None:
@@ -129,8 +132,26 @@ def test_the_container_settings_are_what_goen_init_would_write() -> None:
 def test_the_container_settings_are_valid_and_keep_all_data_in_the_volume() -> None:
     settings = container_settings()
     assert settings.store.url.startswith("sqlite:////data/")
-    assert settings.store.key_file.parent == Path("/data")
+    assert settings.store.key_file.is_relative_to("/data")
     assert settings.journal.format == "json"
+
+
+def test_the_documented_start_leaves_nothing_to_be_given_but_the_organisation(tmp_path: Path) -> None:
+    """The container's settings name the very keys that the documented `init` writes into the volume."""
+    (command,) = re.findall(
+        r"^    docker compose -f docker/compose.yaml run --rm gateway (init .*)$",
+        (ROOT / "docs" / "deploy.md").read_text("utf-8"),
+        re.MULTILINE,
+    )
+    volume = tmp_path / "data"
+    result = CliRunner().invoke(main, [str(volume) if word == "/data" else word for word in command.split()])
+    assert result.exit_code == 0, result.output
+    mounted = tmp_path / "goen.toml"
+    mounted.write_text((DOCKER / "goen.toml").read_text("utf-8").replace('"/data/', f'"{volume}/'), "utf-8")
+    settings = load(mounted, {})
+    assert {name.partition(".")[0] for name in settings.unprepared} == {"organisation"}
+    assert settings.store.key_file.is_file()
+    assert {key.domain for key in settings.dkim.keys} == set(settings.relay.internal_domains)
 
 
 def test_the_image_is_built_in_two_stages_from_one_base() -> None:
