@@ -8,7 +8,8 @@
         | sent                  provision record and slots in one transaction: submitted, or acknowledged
         | not now               waits for the next step of the ladder; after the last it is buried
         | our own mistake       journalled; waits like the partner's, with the name of the error in the queue
-      consented -> withdrawn                        what has not left is dropped when it would be claimed
+      consented -> withdrawn                        what has not left is dropped; what may have left is
+                                                    recorded as a possible provision, for a person to recall
 
 Reading a page changes nothing: an invitation, a nonce and its age are only looked at.
 A worker that dies between sending and recording leaves a lease that runs out; the next worker sends again
@@ -223,12 +224,15 @@ class CandidateJourney:
         now = self._clock()
         key, partner = claim.submission.key, claim.submission.partner.id
         match outcome:
-            case TryLater(reason, after) if claim.attempts <= len(self._terms.retry_ladder):
+            case TryLater(reason, after, left) if claim.attempts <= len(self._terms.retry_ladder):
                 wait = max(self._terms.retry_ladder[claim.attempts - 1], after or timedelta())
-                await self._store.run(outbox.postpone, claim, due_at=now + wait, error=reason, now=now)
+                await self._store.run(
+                    outbox.postpone, claim, due_at=now + wait, error=reason, may_have_left=left, now=now
+                )
                 self._journal.postponed(key=key, partner=partner, error=reason, attempt=claim.attempts)
             case TryLater(reason) | GiveUp(reason):
-                await self._store.run(outbox.bury, claim, error=reason, now=now)
+                left = isinstance(outcome, TryLater) and outcome.may_have_arrived
+                await self._store.run(outbox.bury, claim, error=reason, may_have_left=left, now=now)
                 self._journal.buried(key=key, partner=partner, error=reason, attempt=claim.attempts)
 
     def _link_id(self, token: str) -> bytes:

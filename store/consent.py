@@ -9,12 +9,12 @@ A decision belongs to the person, not to the link: the latest event for a person
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from store import outbox_lines, partners, slots, tables
+from store import outbox_lines, partners, slots, tables, withdrawals
 from store.errors import UnknownRecord
-from store.pool import advance_cases, decline_cases
+from store.pool import address_text, advance_cases, decline_cases
 from store.records import Answer, CaseState, ChainCheck, ConsentDecision, ConsentKind, Invitation, Purpose
 from store.transaction import Transaction, verb
 
@@ -24,27 +24,49 @@ _FORM = 1
 _UNCHECKED = ChainCheck()
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the link of one delivery shows of its candidate, and what a consent through it covers."""
+
+    name: str | None = field(repr=False)
+    email: str = field(repr=False)
+    job: str | None
+    stage: str | None
+    rejected_at: datetime
+
+    @classmethod
+    def read(cls, tx: Transaction, delivery: tables.Delivery, case: tables.RejectionCase) -> "_Shown":
+        """Read the case and the delivery only: the person's row learns from other mails."""
+        recipient = tx.unseal(delivery.recipients, "delivery.recipients").encode("latin-1")
+        return cls(
+            name=tx.unseal_optional(case.name, "rejection_case.name"),
+            email=address_text(recipient),
+            job=case.job,
+            stage=case.stage,
+            rejected_at=case.captured_at,
+        )
+
+
 @verb
 def find_invitation(tx: Transaction, link_id: bytes) -> Invitation | None:
     """Return what a link leads to, or None for an unknown one; changes nothing."""
     found = _follow(tx, link_id)
     if found is None:
         return None
-    _, case = found
-    person = tx.fetch(tables.Person.select().where(tables.Person.id == case.person_id))[0]
-    name = tx.unseal_optional(case.name, "rejection_case.name")
+    delivery, case = found
+    shown = _Shown.read(tx, delivery, case)
     return Invitation(
         case_id=case.id,
-        person_id=person.id,
+        person_id=case.person_id,
         state=CaseState(case.state),
-        name=name if name is not None else tx.unseal_optional(person.name, "person.name"),
-        email=tx.unseal(person.email, "person.email"),
-        job=case.job,
-        stage=case.stage,
+        name=shown.name,
+        email=shown.email,
+        job=shown.job,
+        stage=shown.stage,
         language=case.language,
-        captured_at=case.captured_at,
+        captured_at=shown.rejected_at,
         partners=partners.list_partners(tx),
-        decisions=_latest_decisions(_events_of(tx, person.id)),
+        decisions=_latest_decisions(_events_of(tx, case.person_id)),
     )
 
 
@@ -53,7 +75,8 @@ def record_answer(tx: Transaction, answer: Answer, *, now: datetime, due_at: dat
     """Append an answer to the chain and do what follows from it; return the decision that holds now.
 
     GRANTED puts a submission into the outbox, due at `due_at`, unless consent was there already.
-    DECLINED or WITHDRAWN after GRANTED is recorded as WITHDRAWN and drops what has not left.
+    It holds what the link shows at this moment, and nothing that is learned later.
+    DECLINED or WITHDRAWN after GRANTED is recorded as WITHDRAWN and ends what waits.
     The same answer to the same text again changes nothing.
     Raises UnknownRecord for an unknown link or partner.
     """
@@ -62,7 +85,7 @@ def record_answer(tx: Transaction, answer: Answer, *, now: datetime, due_at: dat
     if found is None:
         raise UnknownRecord("link", answer.link_id.hex())
     delivery, case = found
-    partners.find_partner(tx, answer.partner_id)
+    partner = partners.find_partner(tx, answer.partner_id)
     latest = _latest_event(tx, case.person_id, answer.partner_id, answer.purpose)
     kind = _recorded_kind(answer.kind, latest)
     if latest is not None and latest.kind == kind and bytes(latest.text_digest) == answer.text_digest:
@@ -70,10 +93,10 @@ def record_answer(tx: Transaction, answer: Answer, *, now: datetime, due_at: dat
     event = _append(tx, answer, kind=kind, head=head, delivery=delivery, case=case, now=now)
     if kind is ConsentKind.GRANTED:
         if latest is None or latest.kind != ConsentKind.GRANTED:
-            _queue_submission(tx, event, now=now, due_at=due_at)
+            _queue_submission(tx, event, _Shown.read(tx, delivery, case), partner, due_at=due_at)
         advance_cases(tx, [case.id], CaseState.CONSENTED)
     else:
-        outbox_lines.drop_unsent(tx, person_id=case.person_id, partner_id=answer.partner_id)
+        withdrawals.stop_unsent(tx, person_id=case.person_id, partner_id=answer.partner_id, now=now)
         if not any(d.kind is ConsentKind.GRANTED for d in _latest_decisions(_events_of(tx, case.person_id))):
             decline_cases(tx, case.person_id, case.id)
     return _decision(event)
@@ -183,7 +206,7 @@ def _hash(event: tables.ConsentEvent) -> bytes:
 
 
 def _queue_submission(
-    tx: Transaction, event: tables.ConsentEvent, *, now: datetime, due_at: datetime
+    tx: Transaction, event: tables.ConsentEvent, shown: _Shown, partner: tables.Partner, *, due_at: datetime
 ) -> None:
     # 128 bits of the event: the same for each try, and not to be guessed.
     key = f"sub_{bytes(event.hash)[:16].hex()}"
@@ -194,11 +217,18 @@ def _queue_submission(
             person_id=event.person_id,
             case_id=event.case_id,
             consent_id=event.id,
-            created_at=now,
+            person_name=tx.seal_optional(shown.name, "submission.person_name"),
+            person_email=tx.seal(shown.email, "submission.person_email"),
+            job=shown.job,
+            stage=shown.stage,
+            rejected_at=shown.rejected_at,
+            partner_name=partner.legal_name,
+            partner_licence_no=partner.licence_no,
+            created_at=event.at,
         )
     )
-    outbox_lines.put(tx, outbox_lines.SUBMISSION, submission_id, due_at=due_at, now=now)
-    slots.count(tx, event.partner_id, event.person_id, step="consented", reference=key, now=now)
+    outbox_lines.put(tx, outbox_lines.SUBMISSION, submission_id, due_at=due_at, now=event.at)
+    slots.count(tx, event.partner_id, event.person_id, step="consented", reference=key, now=event.at)
 
 
 def _events_of(tx: Transaction, person_id: int) -> list[tables.ConsentEvent]:

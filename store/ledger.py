@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from store import tables
-from store.pool import advance_cases, capture_case, details_of, find_or_add_person
+from store.pool import address_text, advance_cases, capture_case, details_of, find_or_add_person
 from store.records import (
     Arrival,
     CaseState,
@@ -162,7 +162,7 @@ def _find_people(
     return {
         recipients: find_or_add_person(
             tx,
-            recipients[0].decode("utf-8", "backslashreplace"),
+            address_text(recipients[0]),
             copy.details.name if copy.details else None,
             now=now,
         )

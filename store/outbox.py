@@ -3,7 +3,8 @@
     ready ──claim──► leased ──► done        (recorded with the provision)
       ▲                │ ├────► dead        (buried: a person must look)
       └───postponed────┘ └────► ready       (the lease ran out; any worker may claim)
-    ready ──► dropped                       (consent is gone)
+    ready ──► dropped                       (consent is gone, and it never left)
+    ready ──► dead                          (consent is gone, and the partner may have it)
     dead ───► ready                         (the partner's endpoint or secret was changed)
 
 Whether consent still lives is asked in the transaction that claims.
@@ -13,13 +14,24 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from store import partners, tables
+from store import partners, tables, withdrawals
 from store.outbox_lines import SUBMISSION, release
 from store.pool import advance_cases
-from store.records import Batch, CaseState, Claim, ConsentKind, Purpose, QueueLine, QueueState, Submission
+from store.records import (
+    HOME_COUNTRY,
+    Batch,
+    CaseState,
+    Claim,
+    ConsentKind,
+    Purpose,
+    QueueLine,
+    QueueState,
+    Submission,
+)
 from store.transaction import Transaction, verb
 
-_LICENCE_WAIT = timedelta(days=1)
+_WAIT = timedelta(days=1)
+"""Until a partner that may not be offered is looked at again."""
 _UNFINISHED = (QueueState.READY, QueueState.LEASED, QueueState.DEAD)
 
 
@@ -28,7 +40,8 @@ def claim_due(tx: Transaction, *, now: datetime, lease_by: str, lease_until: dat
     """Look at up to `limit` submissions that are due, abandoned ones first, and lease those that may leave.
 
     Each leased one counts as one more try.
-    What has no live consent any more is dropped; what waits for a licence is postponed by a day.
+    What has no live consent any more is ended; what waits for a licence is postponed by a day.
+    A partner that is not the one whose name and licence were shown gets nothing.
     """
     rows = _due_rows(tx, now, limit)
     ground = _Ground.read(tx, [row.reference for row in rows])
@@ -36,10 +49,12 @@ def claim_due(tx: Transaction, *, now: datetime, lease_by: str, lease_until: dat
     for row in rows:
         submission = ground.submissions[row.reference]
         if not ground.has_consent(submission):
-            _update(tx, [row.id], state=QueueState.DROPPED, last_error="consent is no longer there")
-        elif ground.licence_has_expired(submission, now):
-            why = "the partner's licence has expired"
-            _update(tx, [row.id], state=QueueState.READY, due_at=now + _LICENCE_WAIT, last_error=why)
+            withdrawals.end_lines(tx, [row], error="consent is no longer there", now=now)
+        elif not ground.is_the_partner_shown(submission):
+            why = "the partner's name or licence is not the one that was consented to"
+            _update(tx, [row.id], state=QueueState.DEAD, last_error=why)
+        elif why_not := ground.why_not_now(tx, submission, now):
+            _update(tx, [row.id], state=QueueState.READY, due_at=now + _WAIT, last_error=why_not)
         else:
             leased.append(row)
     _update(
@@ -49,6 +64,7 @@ def claim_due(tx: Transaction, *, now: datetime, lease_by: str, lease_until: dat
         lease_by=lease_by,
         lease_until=lease_until,
         attempts=tables.Outbox.attempts + 1,
+        may_have_left=True,  # Until the try has told otherwise: it may be killed.
     )
     advance_cases(tx, [ground.submissions[row.reference].case_id for row in leased], CaseState.QUEUED)
     claims = tuple(
@@ -57,6 +73,7 @@ def claim_due(tx: Transaction, *, now: datetime, lease_by: str, lease_until: dat
             lease_by=lease_by,
             lease_until=lease_until,
             attempts=row.attempts + 1,
+            may_have_left=row.may_have_left,
             submission=ground.record(tx, ground.submissions[row.reference]),
         )
         for row in leased
@@ -65,18 +82,43 @@ def claim_due(tx: Transaction, *, now: datetime, lease_by: str, lease_until: dat
 
 
 @verb
-def postpone(tx: Transaction, claim: Claim, *, due_at: datetime, error: str, now: datetime) -> None:  # noqa: ARG001  # All verbs that change something take the time.
+def postpone(
+    tx: Transaction,
+    claim: Claim,
+    *,
+    due_at: datetime,
+    error: str,
+    may_have_left: bool = True,
+    now: datetime,  # noqa: ARG001  # All verbs that change something take the time.
+) -> None:
     """Give a claim back, to be tried again at `due_at`; LeaseLost when it is no longer ours.
 
     `error` is shown to the operator and must hold no personal data.
+    `may_have_left` is False only when this try surely gave the partner nothing that it has kept.
     """
-    release(tx, claim, state=QueueState.READY, due_at=due_at, last_error=error)
+    left = claim.may_have_left or may_have_left
+    release(tx, claim, state=QueueState.READY, due_at=due_at, last_error=error, may_have_left=left)
 
 
 @verb
-def bury(tx: Transaction, claim: Claim, *, error: str, now: datetime) -> None:  # noqa: ARG001  # As above.
-    """Give a claim up until a person has looked; LeaseLost when it is no longer ours."""
-    release(tx, claim, state=QueueState.DEAD, last_error=error)
+def bury(
+    tx: Transaction,
+    claim: Claim,
+    *,
+    error: str,
+    may_have_left: bool = True,
+    now: datetime,
+) -> None:
+    """Give a claim up until a person has looked; see `postpone`.
+
+    When consent was withdrawn during the try, the line is ended here, because no claim will look at it.
+    """
+    left = claim.may_have_left or may_have_left
+    release(tx, claim, state=QueueState.DEAD, last_error=error, may_have_left=left)
+    row = tx.fetch(tables.Outbox.select().where(tables.Outbox.id == claim.id))[0]
+    ground = _Ground.read(tx, [row.reference])
+    if not ground.has_consent(ground.submissions[row.reference]):
+        withdrawals.end_lines(tx, [row], error="consent was withdrawn", now=now)
 
 
 @verb
@@ -142,8 +184,6 @@ class _Ground:
     """What a batch of submissions rests on, read with one query for each table."""
 
     submissions: dict[int, tables.Submission]
-    people: dict[int, tables.Person]
-    cases: dict[int, tables.RejectionCase]
     consents: dict[int, tables.ConsentEvent]
     partners: dict[str, tables.Partner]
     refusals: frozenset[tuple[int, str, int]]
@@ -153,17 +193,14 @@ class _Ground:
     def read(cls, tx: Transaction, ids: Iterable[int]) -> "_Ground":
         submissions = tx.fetch(tables.Submission.select().where(tables.Submission.id.in_(tuple(ids))))
         events = tables.ConsentEvent
-        person, case, partner = tables.Person, tables.RejectionCase, tables.Partner
+        partner = tables.Partner
         people = {s.person_id for s in submissions}
-        cases = {s.case_id for s in submissions}
         consents = {s.consent_id for s in submissions}
         agencies = {s.partner_id for s in submissions}
         about_them = events.person_id.in_(people) & (events.purpose == Purpose.PROVISION)
         refusals = tx.fetch(events.select().where(about_them & (events.kind != ConsentKind.GRANTED)))
         return cls(
             submissions={s.id: s for s in submissions},
-            people={p.id: p for p in tx.fetch(person.select().where(person.id.in_(people)))},
-            cases={c.id: c for c in tx.fetch(case.select().where(case.id.in_(cases)))},
             consents={e.id: e for e in tx.fetch(events.select().where(events.id.in_(consents)))},
             partners={p.id: p for p in tx.fetch(partner.select().where(partner.id.in_(agencies)))},
             refusals=frozenset((e.person_id, e.partner_id, e.id) for e in refusals),
@@ -178,24 +215,31 @@ class _Ground:
             for person, partner, event in self.refusals
         )
 
-    def licence_has_expired(self, submission: tables.Submission, now: datetime) -> bool:
-        expires = self.partners[submission.partner_id].licence_expires
-        return expires is not None and expires <= now
+    def is_the_partner_shown(self, submission: tables.Submission) -> bool:
+        """Whether the partner's row still is about the company that was consented to."""
+        partner = self.partners[submission.partner_id]
+        shown = (submission.partner_name, submission.partner_licence_no)
+        return shown == (partner.legal_name, partner.licence_no)
+
+    def why_not_now(self, tx: Transaction, submission: tables.Submission, now: datetime) -> str | None:
+        partner = partners.record(tx, self.partners[submission.partner_id])
+        if partner.may_be_offered(now):
+            return None
+        if partner.country != HOME_COUNTRY:
+            return "the partner is abroad, which no consent text covers"
+        return "the partner's licence has expired"
 
     def record(self, tx: Transaction, submission: tables.Submission) -> Submission:
-        case = self.cases[submission.case_id]
-        person = self.people[submission.person_id]
         consent = self.consents[submission.consent_id]
-        name = tx.unseal_optional(case.name, "rejection_case.name")
         return Submission(
             key=submission.key,
             partner=partners.record(tx, self.partners[submission.partner_id]),
-            person_id=person.id,
-            name=name if name is not None else tx.unseal_optional(person.name, "person.name"),
-            email=tx.unseal(person.email, "person.email"),
-            job=case.job,
-            stage=case.stage,
-            rejected_at=case.captured_at,
+            person_id=submission.person_id,
+            name=tx.unseal_optional(submission.person_name, "submission.person_name"),
+            email=tx.unseal(submission.person_email, "submission.person_email"),
+            job=submission.job,
+            stage=submission.stage,
+            rejected_at=submission.rejected_at,
             consent_id=consent.id,
             consented_at=consent.at,
             consent_language=consent.language,

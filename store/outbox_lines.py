@@ -1,4 +1,4 @@
-"""The lines of the outbox: put there, ended, dropped and set going again, in the transactions of other verbs.
+"""The lines of the outbox: put there, released and set going again, in the transactions of other verbs.
 
 A lease is held by a worker, its try and its end: one that comes back after its lease was given away is
 refused, even when the tries have been counted from the beginning again.
@@ -19,7 +19,13 @@ def put(tx: Transaction, kind: str, reference: int, *, due_at: datetime, now: da
     """Queue a piece of work, in the transaction of what makes it necessary."""
     tx.add(
         tables.Outbox.insert(
-            kind=kind, reference=reference, state=QueueState.READY, created_at=now, due_at=due_at, attempts=0
+            kind=kind,
+            reference=reference,
+            state=QueueState.READY,
+            created_at=now,
+            due_at=due_at,
+            attempts=0,
+            may_have_left=False,
         )
     )
 
@@ -40,27 +46,18 @@ def release(tx: Transaction, claim: Claim, **fields: object) -> None:
         raise LeaseLost(claim.id)
 
 
-def drop_unsent(tx: Transaction, *, person_id: int, partner_id: str) -> None:
-    """Drop what waits for this partner; what is leased may have left, and is checked at its next claim."""
-    table, submission = tables.Outbox, tables.Submission
-    theirs = submission.select(submission.id).where(
-        (submission.person_id == person_id) & (submission.partner_id == partner_id)
-    )
-    tx.change(
-        table.update(state=QueueState.DROPPED, last_error="consent was withdrawn").where(
-            (table.kind == SUBMISSION) & (table.state == QueueState.READY) & table.reference.in_(theirs)
-        )
-    )
-
-
 def try_again(tx: Transaction, *, partner_id: str, now: datetime) -> int:
     """Make due what was given up for this partner or waits after a failure; return how many lines.
 
     Each starts the ladder anew.
     What has not been tried yet waits on: it may be in its cooling-off.
+    What stands among the provisions is not sent any more.
     """
-    table, submission = tables.Outbox, tables.Submission
-    theirs = submission.select(submission.id).where(submission.partner_id == partner_id)
+    table, submission, provision = tables.Outbox, tables.Submission, tables.ProvisionRecord
+    theirs = submission.select(submission.id).where(
+        (submission.partner_id == partner_id)
+        & submission.key.not_in(provision.select(provision.submission_key))
+    )
     failed = (table.state == QueueState.READY) & table.last_error.is_null(is_null=False)
     return tx.change(
         table.update(state=QueueState.READY, due_at=now, attempts=0).where(

@@ -25,6 +25,22 @@ _ORDER = (
 """How far a case has come; who has declined, or did not answer in time, may still consent."""
 
 
+TEXT_MAX = 200
+"""Characters of a value from a mail that are kept: more than any job title, less than PostgreSQL's 255."""
+
+
+def address_text(octets: bytes) -> str:
+    r"""Return an envelope address as text: UTF-8, and what is not as `\xff`."""
+    return octets.decode("utf-8", "backslashreplace")
+
+
+def storable(text: str | None) -> str | None:
+    """Return a mail's text cut to what is kept, without NUL and lone surrogates, which PostgreSQL refuses."""
+    if text is None:
+        return None
+    return text[:TEXT_MAX].replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
 def find_or_add_person(tx: Transaction, email: str, name: str | None, *, now: datetime) -> int:
     """Return the id of the person with this address; a name that is new to us replaces the one we had."""
     table = tables.Person

@@ -234,6 +234,7 @@ class Invitation:
     stage: str | None
     language: str
     captured_at: datetime
+    """Name, address, job, stage and this time are what a submission would hold: the mail's, no other's."""
     partners: tuple[Partner, ...]
     decisions: tuple[ConsentDecision, ...]
     """The latest per partner and purpose."""
@@ -268,7 +269,7 @@ class QueueState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A candidate on the way to a partner, with everything the payload needs."""
+    """A candidate on the way to a partner, with everything the payload needs, as it was consented to."""
 
     key: str
     """The idempotency key: the same for each try."""
@@ -295,6 +296,8 @@ class Claim:
     lease_until: datetime
     attempts: int
     """This try included."""
+    may_have_left: bool
+    """Whether an earlier try ended without a word: the partner may have the submission already."""
     submission: Submission
 
 
@@ -378,6 +381,11 @@ class ProvisionRecord:
 
     id: int
     submission_key: str
+    possibly: bool
+    """Whether nobody knows if the partner got it: consent was withdrawn after a try that had no known end.
+
+    `provided_at` is then when that was recorded.
+    """
     partner_name: str
     partner_address: str
     partner_representative: str

@@ -181,7 +181,10 @@ class ChainHead(_Table):
 
 
 class Submission(_Table):
-    """One provision of one person to one partner, from consent to acknowledgement."""
+    """One provision of one person to one partner, from consent to acknowledgement.
+
+    What was shown when the person consented is frozen here: later mails and later changes never reach it.
+    """
 
     id = peewee.AutoField()
     key = peewee.CharField(unique=True)
@@ -191,6 +194,13 @@ class Submission(_Table):
     consent_id: "peewee.IntegerField[int]" = peewee.IntegerField(
         unique=True, constraints=[_references("consent_event")]
     )
+    person_name = peewee.BlobField(null=True)  # sealed
+    person_email = peewee.BlobField()  # sealed
+    job = peewee.TextField(null=True)
+    stage = peewee.TextField(null=True)
+    rejected_at: "peewee.Field[datetime]" = UtcField()
+    partner_name = peewee.CharField()
+    partner_licence_no = peewee.CharField()
     created_at: "peewee.Field[datetime]" = UtcField()
     sent_at: "peewee.Field[datetime | None]" = UtcField(null=True)
     acknowledged_at: "peewee.Field[datetime | None]" = UtcField(null=True)
@@ -207,6 +217,7 @@ class Outbox(_Table):
     created_at: "peewee.Field[datetime]" = UtcField()
     due_at: "peewee.Field[datetime]" = UtcField()
     attempts = peewee.IntegerField()
+    may_have_left: "peewee.Field[bool]" = peewee.BooleanField()  # some try ended, or may end, without a word
     lease_by = peewee.CharField(null=True)
     lease_until: "peewee.Field[datetime | None]" = UtcField(null=True)
     last_error = peewee.TextField(null=True)
@@ -224,6 +235,7 @@ class ProvisionRecord(_Table):
 
     id = peewee.AutoField()
     submission_key = peewee.CharField(unique=True)
+    possibly: "peewee.Field[bool]" = peewee.BooleanField()  # the partner may have it; nobody knows
     partner_id = peewee.CharField()
     partner_name = peewee.CharField()
     partner_address = peewee.TextField()

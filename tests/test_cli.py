@@ -17,6 +17,7 @@ from gateway.opening import open_settled_store
 from gateway.operator.evidence import read_provisions
 from gateway.settings import load
 from store import outbox
+from store.records import ConsentKind
 from tests.peers.ports import free_port
 from tests.store.story import LATER, Story
 
@@ -270,7 +271,20 @@ def test_provisions_are_listed_all_of_them_however_many_are_read_at_once(founded
     assert [record["person_email"] for record in records] == [f"{n}@example.jp" for n in range(5)]
     assert records[0]["partner"] == "見本エージェント株式会社"
     assert records[0]["data_items"] == "name, email"
+    assert records[0]["certain"] == "yes"
     assert len(on(founded, "provisions", "list").stdout.splitlines()) == 5
+
+
+def test_what_may_be_at_the_partner_after_a_withdrawal_is_told_in_both_listings(founded: Path) -> None:
+    with a_story(founded) as told:
+        link_id = told.invite().link_id
+        told.say(link_id)
+        (claim,) = told.claim()
+        told.store.call(outbox.postpone, claim, due_at=LATER, error="answered 503", now=LATER)
+        told.say(link_id, ConsentKind.WITHDRAWN)
+    assert [record["certain"] for record in rows(founded, "provisions", "list")] == ["possibly"]
+    (line,) = rows(founded, "queue", "list")
+    assert line["last_error"] == "consent withdrawn; the partner may have it: ask for recall"
 
 
 def test_a_corrected_endpoint_says_how_many_submissions_are_sent_now(founded: Path) -> None:

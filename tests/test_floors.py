@@ -46,6 +46,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "store.pool",
         "store.provisions",
         "store.slots",
+        "store.withdrawals",
     ),
     # adapters, and what the stories are made of
     (

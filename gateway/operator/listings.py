@@ -93,12 +93,19 @@ def provision_listing(records: Iterable[ProvisionRecord]) -> Listing:
     """Show provision records with all that the law wants recorded, one by one."""
     return Listing(
         (
-            *("record", "provided_at", "partner", "partner_address", "partner_representative"),
+            *("record", "provided_at", "certain", "partner", "partner_address", "partner_representative"),
             *("person_name", "person_email", "data_items", "consent", "submission", "keep_until"),
         ),
         (
             (
-                *(r.id, r.provided_at, r.partner_name, r.partner_address, r.partner_representative),
+                *(
+                    r.id,
+                    r.provided_at,
+                    "possibly" if r.possibly else "yes",
+                    r.partner_name,
+                    r.partner_address,
+                    r.partner_representative,
+                ),
                 *(r.person_name, r.person_email, ", ".join(r.data_items)),
                 *(r.consent_id, r.submission_key, r.keep_until),
             )

@@ -56,6 +56,9 @@ _OF_THE_ENDPOINT = frozenset(
 )
 """The 4xx that speak of the address or the secret, which a person mends while the submission waits."""
 
+_NOT_YET_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+"""What ends a try before the first octet of the request; a failed TLS handshake is a ConnectError."""
+
 _PORT_MAX = 65_535
 
 _NUMERIC_LABEL = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
@@ -118,11 +121,12 @@ class SignedHttps:
                 async with self._client.stream("POST", url, content=body, headers=headers) as response:
                     return await _judge(partner.id, response, at)
         except (EndpointInvalid, standard_webhooks.SecretInvalid) as fault:
-            return TryLater(f"partner {partner.id}: {fault}")
+            return TryLater(f"partner {partner.id}: {fault}", may_have_arrived=False)
         except TimeoutError:
             return TryLater(f"partner {partner.id}: no full answer within {self._patience.whole:g} s")
         except httpx2.RequestError as fault:
-            return TryLater(f"partner {partner.id}: {_told(fault)} at {_place(url)}")
+            reason = f"partner {partner.id}: {_told(fault)} at {_place(url)}"
+            return TryLater(reason, may_have_arrived=not isinstance(fault, _NOT_YET_SENT))
 
 
 def check_endpoint(endpoint: str) -> httpx2.URL:
@@ -176,7 +180,8 @@ async def _judge(partner_id: str, response: httpx2.Response, at: datetime) -> Ou
         return GiveUp(reason)
     if response.is_redirect:
         reason += "; redirects are not followed, the endpoint must be the final address"
-    return TryLater(reason, _retry_after(response.headers.get("Retry-After", ""), at))
+    wait = _retry_after(response.headers.get("Retry-After", ""), at)
+    return TryLater(reason, wait, may_have_arrived=not (response.is_redirect or response.is_client_error))
 
 
 async def _read(response: httpx2.Response) -> bytes:
@@ -210,9 +215,9 @@ def _retry_after(value: str, at: datetime) -> timedelta | None:
     else:
         try:
             moment = parsedate_to_datetime(value)
-        except ValueError:
+            wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - at
+        except (ValueError, OverflowError):  # Numbers too large for C.
             return None
-        wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - at
     return min(max(wait, timedelta()), LONGEST_WAIT)
 
 

@@ -28,6 +28,8 @@ class TryLater:
     reason: str
     after: timedelta | None = None
     """How long the partner asks us to wait, already bounded; None when it did not say."""
+    may_have_arrived: bool = True
+    """False only when nothing was sent, or the answer says that it was not taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from gateway.partners.payload import Payload, Provider, compose
+from store import provisions
 from store.records import Partner, Submission
 
 
@@ -85,3 +86,7 @@ def test_times_leave_in_utc(submission: Submission, provider: Provider, now: dat
 
 def test_no_personal_data_stand_in_the_repr(payload: Payload) -> None:
     assert "taro" not in repr(payload)
+
+
+def test_the_store_names_the_same_data_items_for_a_submission_that_may_have_left(payload: Payload) -> None:
+    assert payload.data_items == tuple(provisions.DATA_ITEMS)

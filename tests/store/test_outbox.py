@@ -1,14 +1,16 @@
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from gateway.keyring import Keyring
-from store import consent, outbox
+from store import consent, outbox, partners, provisions, tables
 from store.database import Store, open_store
 from store.errors import LeaseLost
-from store.records import Batch, CaseState, Claim, ConsentKind, QueueState
+from store.records import Batch, CaseState, Claim, ConsentKind, Invitation, QueueState, Submission
 from store.transaction import Transaction, verb
 from tests.store.conftest import OpenStore
 from tests.store.story import COOLING_OFF, LATER, NAME, NOW, TEXT_DIGEST, Story, agency
@@ -111,11 +113,165 @@ def test_a_withdrawal_during_a_failed_try_stops_the_next_one(story: Story) -> No
     story.say(link_id)
     (claim,) = story.claim()
     story.say(link_id, ConsentKind.WITHDRAWN)
-    story.store.call(outbox.postpone, claim, due_at=LATER, error="HTTP 503", now=LATER)
+    refused = "HTTP 404"
+    story.store.call(outbox.postpone, claim, due_at=LATER, error=refused, may_have_left=False, now=LATER)
 
     assert story.claim() == ()
     (line,) = story.store.call(outbox.list_queue, states=tuple(QueueState))
     assert line.state is QueueState.DROPPED
+    assert story.store.call(provisions.list_provisions, limit=10) == ()
+
+
+def _shown(found: Invitation | None) -> tuple[object, ...]:
+    assert found is not None
+    return found.name, found.email, found.job, found.stage, found.captured_at
+
+
+def _sent(claim: Claim) -> tuple[object, ...]:
+    sent: Submission = claim.submission
+    return sent.name, sent.email, sent.job, sent.stage, sent.rejected_at
+
+
+@pytest.mark.parametrize("address", ["taro@example.jp", "Taro@Example.JP"])
+def test_what_leaves_is_what_was_shown_whatever_a_later_mail_says(story: Story, address: str) -> None:
+    """P16: a name that the page said would not be passed on is not passed on; two tries carry the same."""
+    link_id = story.invite(address, name=None).link_id
+    story.invite("taro@example.jp", name="later name")
+    shown = _shown(story.store.call(consent.find_invitation, link_id))
+    story.say(link_id)
+
+    story.invite("taro@example.jp", name="still later name")
+    (first,) = story.claim()
+    story.invite("taro@example.jp", name="latest name")
+    (second,) = story.claim("worker-2", at=LATER + 5 * MINUTE)
+
+    assert shown == (None, address, "営業", "final", NOW)
+    assert _sent(first) == _sent(second) == shown
+    assert first.submission == second.submission
+
+
+def test_what_was_consented_to_is_not_looked_up_again(story: Story) -> None:
+    """Even a changed case leaves the submission as it was."""
+    story.say(story.invite().link_id)
+
+    @verb
+    def change(tx: Transaction) -> None:
+        tx.change(tables.RejectionCase.update(job="changed", stage="changed", name=None, captured_at=LATER))
+        tx.change(tables.Delivery.update(recipients=tx.seal("other@example.jp", "delivery.recipients")))
+
+    story.store.call(change)
+
+    assert _sent(story.claim()[0]) == (NAME, "taro@example.jp", "営業", "final", NOW)
+
+
+def _end(story: Story) -> tuple[QueueState, str | None]:
+    (line,) = story.store.call(outbox.list_queue, states=tuple(QueueState))
+    return line.state, line.last_error
+
+
+def _possible(story: Story) -> list[tuple[bool, str, tuple[str, ...]]]:
+    records = story.store.call(provisions.list_provisions, limit=10)
+    return [(record.possibly, record.person_email, record.data_items) for record in records]
+
+
+RECALL = (QueueState.DEAD, "consent withdrawn; the partner may have it: ask for recall")
+ITEMS = (
+    *("candidate.name", "candidate.email"),
+    *("rejection.job", "rejection.stage", "rejection.rejected_at"),
+)
+
+
+def _lose_the_answer(story: Story, claim: Claim) -> None:
+    story.store.call(outbox.postpone, claim, due_at=LATER, error="HTTP 503", now=LATER)
+
+
+def _give_up(story: Story, claim: Claim) -> None:
+    story.store.call(outbox.bury, claim, error="HTTP 503", now=LATER)
+
+
+def _lose_it_and_then_meet_a_refusal(story: Story, claim: Claim) -> None:
+    """Once it may be there, no later refusal makes it unsaid."""
+    _lose_the_answer(story, claim)
+    (again,) = story.claim()
+    story.store.call(outbox.postpone, again, due_at=LATER, error="HTTP 404", may_have_left=False, now=LATER)
+
+
+@pytest.mark.parametrize("attempt", [_lose_the_answer, _give_up, _lose_it_and_then_meet_a_refusal])
+def test_what_may_be_at_the_partner_leaves_a_record_when_consent_is_withdrawn(
+    story: Story, attempt: Callable[[Story, Claim], None]
+) -> None:
+    link_id = story.invite("taro@example.jp").link_id
+    story.say(link_id)
+    attempt(story, story.claim()[0])
+    assert _possible(story) == []
+
+    story.say(link_id, ConsentKind.WITHDRAWN)
+
+    assert _end(story) == RECALL
+    assert _possible(story) == [(True, "taro@example.jp", ITEMS)]
+    assert story.claim(at=LATER + timedelta(days=9)) == ()
+
+
+@pytest.mark.parametrize("end", [_lose_the_answer, _give_up, None], ids=["postponed", "given up", "killed"])
+def test_a_withdrawal_during_a_try_without_a_known_end_leaves_a_record(
+    story: Story, end: Callable[[Story, Claim], None] | None
+) -> None:
+    link_id = story.invite("taro@example.jp").link_id
+    story.say(link_id)
+    (claim,) = story.claim()
+    story.say(link_id, ConsentKind.WITHDRAWN)
+    if end is not None:
+        end(story, claim)
+
+    assert story.claim("worker-2", at=LATER + 5 * MINUTE) == ()
+
+    assert _end(story) == RECALL
+    assert _possible(story) == [(True, "taro@example.jp", ITEMS)]
+
+
+def test_what_a_person_must_recall_is_not_sent_again_to_a_changed_endpoint(story: Story) -> None:
+    link_id = story.invite().link_id
+    story.say(link_id)
+    _give_up(story, story.claim()[0])
+    story.say(link_id, ConsentKind.WITHDRAWN)
+
+    changed = replace(agency(), endpoint="https://new.example.jp/submissions")
+
+    assert story.store.call(partners.add_partner, changed, now=LATER) == 0
+    assert _end(story) == RECALL
+
+
+def test_a_partner_that_is_not_the_one_shown_gets_nothing(story: Story) -> None:
+    """A row changed behind the store's back: the claim compares with what was consented to."""
+    for number, change in enumerate(({"legal_name": "別の株式会社"}, {"licence_no": "13-ユ-999999"})):
+        story.partner(agency(f"agency-{number}"))
+        story.say(story.invite().link_id, to=f"agency-{number}")
+
+        @verb
+        def redirect(tx: Transaction, changed: dict[str, str], partner_id: str) -> None:
+            tx.change(tables.Partner.update(**changed).where(tables.Partner.id == partner_id))
+
+        story.store.call(redirect, change, f"agency-{number}")
+
+    assert story.claim() == ()
+    lines = story.store.call(outbox.list_queue)
+    assert [line.state for line in lines] == [QueueState.DEAD] * 2
+    assert {line.last_error for line in lines} == {
+        "the partner's name or licence is not the one that was consented to"
+    }
+
+
+def test_nothing_leaves_for_a_partner_abroad(story: Story) -> None:
+    story.say(story.invite().link_id)
+
+    @verb
+    def move(tx: Transaction) -> None:
+        tx.change(tables.Partner.update(country="US"))
+
+    story.store.call(move)
+
+    assert story.claim() == ()
+    assert _end(story) == (QueueState.READY, "the partner is abroad, which no consent text covers")
 
 
 def test_a_withdrawal_stops_nobody_elses_submission_in_the_same_batch(story: Story) -> None:

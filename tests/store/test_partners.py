@@ -160,7 +160,7 @@ def test_a_changed_endpoint_revives_nothing_whose_consent_is_gone(story: Story) 
     link_id = story.invite().link_id
     story.say(link_id)
     (claim,) = story.claim()
-    story.store.call(outbox.bury, claim, error="answered 404", now=LATER)
+    story.store.call(outbox.bury, claim, error="answered 404", may_have_left=False, now=LATER)
     story.say(link_id, ConsentKind.WITHDRAWN)
 
     story.store.call(partners.add_partner, MENDED["endpoint"], now=LATER)
