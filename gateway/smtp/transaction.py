@@ -19,8 +19,8 @@ class Lender(Protocol):
     async def open(self) -> Connection:
         """Open a connection; raises `Deferred`."""
 
-    def give_back(self, connection: Connection) -> None:
-        """Take a connection back that is in step."""
+    def give_back(self, connection: Connection, *, mail_open: bool) -> None:
+        """Take a connection back that is in step; the mail that may be open on it is over."""
 
 
 class PooledTransaction:
@@ -84,23 +84,14 @@ class PooledTransaction:
         return refusal or await self._outcome()
 
     async def release(self) -> None:
-        """Give the connection back, after RSET when a mail is open; safe to call twice, never raises."""
+        """Give the connection back; safe to call twice, never raises, waits for nobody."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if not connection.usable:
-            connection.abort()
-            return
-        try:
-            if self._accepted:
-                await connection.reset()
-        except Broken:
-            connection.abort()
-        except BaseException:
-            connection.abort()
-            raise
+        if connection.usable:
+            self._lender.give_back(connection, mail_open=bool(self._accepted))
         else:
-            self._lender.give_back(connection)
+            connection.abort()
 
     async def _ask(self, connection: Connection, line: bytes) -> Reply:
         try:

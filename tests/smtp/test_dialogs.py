@@ -104,6 +104,8 @@ async def test_each_dialog_goes_as_written(
     async with asyncio.timeout(PATIENCE):
         async for heard, pattern in speak(client, dialog, manner):
             assert re.search(pattern, heard), f"heard {heard!r}, expected {pattern}"
+    await house.listener.stop(PATIENCE)
+    await house.pool.close()
     assert not house.journal.crashes
     assert [message.content for message in house.hop.messages] == dialog.hop_has
     commands = iter(house.hop.commands)

@@ -514,7 +514,9 @@ async def test_a_stop_leaves_nothing_running(open_house: OpenHouse) -> None:
     await client.ask(b"DATA")
     client.write(b"x: y\r\n")
     await house.listener.stop(0.05)
+    await house.pool.close()
     assert house.hop.heard(b"RSET") != []
+    assert house.pool._beside_the_path == set()
     assert house.listener._sessions._tasks == set()
 
 

@@ -218,6 +218,7 @@ async def test_a_refusal_comes_back_as_it_is_and_the_connection_is_kept(
     await transaction.release()
     assert reply.to_wire() == answer
     assert hop.messages == []
+    await eventually(lambda: pool._idle != [])
     await deliver(pool)
     assert hop.connections == 1
     assert len(hop.messages) == 1
@@ -478,10 +479,42 @@ async def test_release_resets_an_open_mail(open_pool: OpenPool, hop: RecordingNe
     transaction = await pool.begin()
     await transaction.mail(SENDER)
     await transaction.release()
-    await transaction.release()
+    await eventually(lambda: pool._idle != [])
     assert hop.heard(b"RSET") == [b"RSET"]
     await deliver(pool)
     assert hop.connections == 1
+
+
+async def test_release_does_not_wait_for_the_next_hop(open_pool: OpenPool, hop: RecordingNextHop) -> None:
+    """A reply to the client may be due; nobody's mail waits for a RSET."""
+    pool = open_pool()
+    transaction = await pool.begin()
+    await transaction.mail(SENDER)
+    hop.hold("RSET")
+    await transaction.release()
+    await eventually(lambda: hop.held == 1)
+    assert pool._idle == []
+    hop.let_go()
+    await eventually(lambda: pool._idle != [])
+    await deliver(pool)
+    assert hop.connections == 1
+
+
+async def test_closing_the_pool_waits_for_what_is_being_reset(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool()
+    transaction = await pool.begin()
+    await transaction.mail(SENDER)
+    hop.hold("RSET")
+    await transaction.release()
+    await eventually(lambda: hop.held == 1)
+    closing = asyncio.create_task(pool.close())
+    await asyncio.sleep(0.01)
+    assert not closing.done()
+    hop.let_go()
+    await closing
+    await eventually(lambda: hop.heard(b"QUIT") == [b"QUIT"])
 
 
 @pytest.mark.parametrize("answer", [Fault.DROP, Fault.HANG, b"502 what?\r\n", b"nonsense\r\n"])
@@ -515,22 +548,6 @@ async def test_a_connection_with_a_reply_outstanding_is_given_up(
     await transaction.release()
     assert connection is not None
     assert not connection.usable
-
-
-async def test_a_release_that_is_cancelled_gives_the_connection_up(
-    open_pool: OpenPool, hop: RecordingNextHop
-) -> None:
-    pool = open_pool()
-    transaction = await pool.begin()
-    await transaction.mail(SENDER)
-    hop.answer("RSET", Fault.HANG)
-    releasing = asyncio.create_task(transaction.release())
-    await eventually(lambda: hop.heard(b"RSET") != [])
-    releasing.cancel()
-    await asyncio.wait([releasing])
-    assert releasing.cancelled()
-    await deliver(pool)
-    assert hop.connections == 2
 
 
 @dataclass(frozen=True)
@@ -612,6 +629,110 @@ async def test_those_who_wait_for_offers_that_fail_do_not_ask_again_one_by_one(
     results = await asyncio.gather(*(pool.offers() for _ in range(5)), return_exceptions=True)
     assert [type(result) for result in results] == [Deferred] * 5
     assert hop.connections == 1
+
+
+async def test_while_one_session_asks_for_offers_the_others_go_on_with_the_last_answer(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool(offers_seconds=0)
+    await pool.offers()
+    hop.hold("GREETING")
+    first = asyncio.create_task(pool.offers())
+    await eventually(lambda: hop.held == 1)
+    for _ in range(3):
+        assert b"DSN" in await pool.offers()
+    assert not first.done()
+    hop.let_go()
+    assert b"DSN" in await first
+    assert hop.connections == 2
+
+
+async def test_while_one_session_asks_for_the_first_time_the_others_wait_only_a_moment(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool(limits=PoolLimits(first_answer_seconds=0.05))
+    hop.hold("GREETING")
+    first = asyncio.create_task(pool.offers())
+    await eventually(lambda: hop.held == 1)
+    with pytest.raises(Deferred):
+        await pool.offers()
+    assert not first.done()
+    hop.let_go()
+    assert b"DSN" in await first
+    assert hop.connections == 1
+
+
+async def test_a_session_that_goes_while_it_asks_does_not_take_the_answer_with_it(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool()
+    hop.hold("GREETING")
+    first = asyncio.create_task(pool.offers())
+    await eventually(lambda: hop.held == 1)
+    second = asyncio.create_task(pool.offers())
+    first.cancel()
+    hop.let_go()
+    assert b"DSN" in await second
+    assert hop.connections == 1
+
+
+@pytest.mark.parametrize("verb", ["GREETING", "EHLO"])
+async def test_a_next_hop_that_failed_is_left_alone_for_a_while(
+    open_pool: OpenPool, hop: RecordingNextHop, verb: str
+) -> None:
+    """Behind a black hole every MAIL would wait for its own connection, and every EHLO for its answer."""
+    pool = open_pool()
+    hop.answer(verb, Fault.DROP)
+    with pytest.raises(Deferred):
+        await pool.begin()
+    for _ in range(3):
+        with pytest.raises(Deferred, match="not tried again yet"):
+            await pool.begin()
+        with pytest.raises(Deferred):
+            await pool.offers()
+    assert hop.connections == 1
+
+
+async def test_a_next_hop_that_failed_is_tried_again_later(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool(limits=PoolLimits(breaker_seconds=0))
+    hop.answer("GREETING", Fault.DROP)
+    with pytest.raises(Deferred):
+        await pool.begin()
+    await deliver(pool)
+    assert hop.connections == 2
+
+
+async def test_a_next_hop_that_answers_another_session_is_not_left_alone(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool()
+    hop.hold("EHLO")
+    slow = asyncio.create_task(pool.begin())
+    await eventually(lambda: hop.held == 1)
+    hop.answer("GREETING", Fault.DROP)
+    with pytest.raises(Deferred):
+        await pool.begin()
+    hop.let_go()
+    await slow
+    await pool.begin()
+    assert hop.connections == 3
+
+
+async def test_an_idle_connection_serves_while_no_new_one_is_tried(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool()
+    first, second = await pool.begin(), await pool.begin()
+    await first.release()
+    hop.answer("GREETING", Fault.DROP)
+    await pool.begin()
+    with pytest.raises(Deferred):
+        await pool.begin()
+    await second.release()
+    await deliver(pool)
+    assert hop.connections == 3
 
 
 async def test_a_next_hop_without_ehlo_offers_nothing_and_takes_mail(
