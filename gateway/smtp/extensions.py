@@ -25,6 +25,13 @@ _OF_RCPT = {b"NOTIFY": b"DSN", b"ORCPT": b"DSN"}
 _BODIES = (b"7BIT", b"8BITMIME")
 """BINARYMIME needs CHUNKING (RFC 3030, section 3)."""
 
+GROWTH_MARGIN_OCTETS = 64 * 1024
+"""How much less than the next hop's limit is promised: a rewritten copy is larger than its original.
+
+It has the invitation, our fields on top and its texts in another encoding. A limit so small that little would
+be left is halved.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
@@ -78,7 +85,8 @@ def mirror(offers: Mapping[bytes, bytes], max_octets: int) -> Extensions:
         theirs = offers[SIZE]
         # No number, or zero, means that there is no fixed limit (RFC 1870, section 4).
         if theirs.isdigit() and int(theirs) > 0:
-            max_octets = min(max_octets, int(theirs))
+            limit = int(theirs)
+            max_octets = min(max_octets, limit - min(GROWTH_MARGIN_OCTETS, limit // 2))
     keywords += [word for word in _MIRRORED if word in offers]
     return Extensions(tuple(keywords), max_octets)
 

@@ -24,11 +24,6 @@ class Listener:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
-    @property
-    def open_sessions(self) -> int:
-        """How many clients are connected."""
-        return len(self._sessions)
-
     async def stop(self, seconds: float) -> None:
         """Take no more clients, and wait up to `seconds` for the mails under way; then cut them off."""
         self._server.close()

@@ -25,9 +25,6 @@ class Sessions:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._retiring = False
 
-    def __len__(self) -> int:
-        return len(self._open)
-
     def enter(self, session: Session, task: asyncio.Task[None]) -> None:
         """Note a new session and the task that serves it."""
         self._open.add(session)

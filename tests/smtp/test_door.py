@@ -109,7 +109,7 @@ async def test_a_client_gone_after_the_final_dot_does_not_stop_the_relay(
     house.journey.gate.set()
     await eventually(lambda: house.journey.done == 1)
     assert [message.content for message in house.hop.messages] == [b"x: y\r\n"]
-    await eventually(lambda: house.listener.open_sessions == 0)
+    await eventually(lambda: doors(house) == [])
     assert house.journal.crashes == []
 
 
@@ -152,7 +152,7 @@ async def test_a_client_gone_while_the_next_hop_thinks_frees_the_connection(
     client.write(b"MAIL FROM:<hr@example.com>\r\n")
     await eventually(lambda: hop.heard(b"MAIL") != [])
     client.hang_up()
-    await eventually(lambda: house.listener.open_sessions == 0)
+    await eventually(lambda: doors(house) == [])
     # Its reply is still due, so nobody else may have this connection.
     other = await house.client()
     await other.greet()
@@ -452,7 +452,7 @@ async def test_a_client_that_does_not_read_is_cut_off(open_house: OpenHouse) -> 
     narrow(house, client)
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # The stub knows only the base class.
     client.write(b"HELP\r\n" * 2500)
-    await eventually(lambda: house.listener.open_sessions == 0)
+    await eventually(lambda: doors(house) == [])
 
 
 async def test_a_client_that_reads_slowly_gets_every_reply(open_house: OpenHouse) -> None:
@@ -504,7 +504,7 @@ async def test_a_stop_does_not_wait_for_ever(open_house: OpenHouse) -> None:
     await house.listener.stop(0.05)
     assert await client.line() == b""
     assert house.hop.messages == []
-    assert house.listener.open_sessions == 0
+    assert doors(house) == []
 
 
 async def test_a_stop_leaves_nothing_running(open_house: OpenHouse) -> None:
