@@ -1,26 +1,21 @@
 """Consent as evidence: what a person was asked, in which words, and what the answer was.
 
 Events are never changed.
-Each carries the hash of the one before, so that a line that was changed, added or taken out later shows.
+Each carries the keyed hash of the one before: a line that was changed, added or taken out later shows.
 Answers are taken one at a time: the row at the end of the chain is the lock.
 A decision belongs to the person, not to the link: the latest event for a person, partner and purpose holds.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from store import outbox_lines, partners, slots, tables, withdrawals
+from store import chain, outbox_lines, partners, slots, tables, withdrawals
 from store.errors import UnknownRecord
 from store.pool import address_text, advance_cases, decline_cases
 from store.records import Answer, CaseState, ChainCheck, ConsentDecision, ConsentKind, Invitation, Purpose
 from store.transaction import Transaction, verb
 
-_HEAD = 1
-_FORM = 1
-"""The form of the hashed content, a part of it: a later form can stand in the same chain."""
 _UNCHECKED = ChainCheck()
 
 
@@ -80,7 +75,7 @@ def record_answer(tx: Transaction, answer: Answer, *, now: datetime, due_at: dat
     The same answer to the same text again changes nothing.
     Raises UnknownRecord for an unknown link or partner.
     """
-    head = _lock_head(tx)
+    head = chain.lock_head(tx)
     found = _follow(tx, answer.link_id)
     if found is None:
         raise UnknownRecord("link", answer.link_id.hex())
@@ -106,9 +101,14 @@ def record_answer(tx: Transaction, answer: Answer, *, now: datetime, due_at: dat
 def verify_chain(tx: Transaction, so_far: ChainCheck = _UNCHECKED, *, limit: int) -> ChainCheck:
     """Check the next `limit` events; to be called with its own result until that is finished.
 
+    A whole chain proves that every event was written with the master key and stands as it was written.
+    It does not prove that the last events are there: the database with an earlier end, head and all, is whole
+    too, so keep the number of events elsewhere.
+    Nor does it prove anything against who has the master key as well.
+
     Each call is a transaction of its own, so that no answer waits for the whole chain.
     """
-    head = _lock_head(tx)
+    head = chain.lock_head(tx)
     query = tables.ConsentEvent.select().order_by(tables.ConsentEvent.id).limit(limit)
     if so_far.events:  # The first part has no lower bound: an id below 1 is forged.
         query = query.where(tables.ConsentEvent.id > so_far.events)
@@ -117,7 +117,7 @@ def verify_chain(tx: Transaction, so_far: ChainCheck = _UNCHECKED, *, limit: int
         expected = so_far.events + 1
         if event.id != expected or bytes(event.prev_hash) != so_far.last_hash:
             return replace(so_far, finished=True, broken_at=expected)
-        if bytes(event.hash) != _hash(event):
+        if bytes(event.hash) != chain.link(tx, event):
             return replace(so_far, finished=True, broken_at=expected)
         so_far = ChainCheck(expected, bytes(event.hash))
     if len(events) == limit:
@@ -148,10 +148,6 @@ def _recorded_kind(said: ConsentKind, latest: tables.ConsentEvent | None) -> Con
     return ConsentKind.DECLINED
 
 
-def _lock_head(tx: Transaction) -> tables.ChainHead:
-    return tx.fetch(tx.locked(tables.ChainHead.select().where(tables.ChainHead.id == _HEAD)))[0]
-
-
 def _append(
     tx: Transaction,
     answer: Answer,
@@ -177,32 +173,12 @@ def _append(
         at=now,
         prev_hash=bytes(head.hash),
     )
-    event.hash = _hash(event)
+    event.hash = chain.link(tx, event)
     tx.add(tables.ConsentEvent.insert(event.__data__))
-    tx.change(tables.ChainHead.update(event_id=event.id, hash=event.hash).where(tables.ChainHead.id == _HEAD))
+    tx.change(
+        tables.ChainHead.update(event_id=event.id, hash=event.hash).where(tables.ChainHead.id == chain.HEAD)
+    )
     return event
-
-
-def _hash(event: tables.ConsentEvent) -> bytes:
-    """Return SHA-256 over the event as JSON: sorted keys, no spaces, ASCII, bytes in hex, ISO 8601 time."""
-    content = {
-        "form": _FORM,
-        "id": event.id,
-        "person_id": event.person_id,
-        "case_id": event.case_id,
-        "delivery_id": event.delivery_id,
-        "partner_id": event.partner_id,
-        "purpose": str(event.purpose),
-        "kind": str(event.kind),
-        "language": event.language,
-        "text_edition": event.text_edition,
-        "text_digest": bytes(event.text_digest).hex(),
-        "sent_digest": None if event.sent_digest is None else bytes(event.sent_digest).hex(),
-        "at": tables.iso(event.at),
-        "prev_hash": bytes(event.prev_hash).hex(),
-    }
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode("ascii")).digest()
 
 
 def _queue_submission(

@@ -46,6 +46,15 @@ def release(tx: Transaction, claim: Claim, **fields: object) -> None:
         raise LeaseLost(claim.id)
 
 
+def has_unsent(tx: Transaction, *, partner_id: str) -> bool:
+    """Whether anything waits for this partner, is on its way, or was given up."""
+    table, submission = tables.Outbox, tables.Submission
+    theirs = submission.select(submission.id).where(submission.partner_id == partner_id)
+    unsent = table.state.in_((QueueState.READY, QueueState.LEASED, QueueState.DEAD))
+    waiting = table.select().where((table.kind == SUBMISSION) & unsent & table.reference.in_(theirs))
+    return tx.first(waiting) is not None
+
+
 def try_again(tx: Transaction, *, partner_id: str, now: datetime) -> int:
     """Make due what was given up for this partner or waits after a failure; return how many lines.
 

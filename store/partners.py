@@ -5,9 +5,11 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
 
-from store import outbox_lines, tables
+import peewee
+
+from store import chain, outbox_lines, tables
 from store.errors import PartnerInvalid, UnknownRecord
-from store.records import Partner, SlotPolicy
+from store.records import ConsentKind, Partner, SlotPolicy
 from store.transaction import Transaction, verb
 
 BASES = ("consented", "submitted", "acknowledged")
@@ -15,6 +17,9 @@ BASES = ("consented", "submitted", "acknowledged")
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _COUNTRY = re.compile(r"[A-Z]{2}")
+_NAME_MAX = 200
+"""Characters: these columns hold 255 on PostgreSQL and any number on SQLite."""
+
 _SECRET_BYTES = range(24, 65)
 """Standard Webhooks, "Signature scheme": a secret has 24 to 64 random bytes."""
 
@@ -24,12 +29,17 @@ def add_partner(tx: Transaction, partner: Partner, *, now: datetime) -> int:
     """Add a partner, or replace the one with its id; PartnerInvalid names the field that is wrong.
 
     A changed slot policy counts from the next person on; slots that were granted stay.
+    Another legal name, licence number or country is refused while candidates have consented to this partner,
+    or submissions to it have not left: their consents are to the company that was shown.
     With another endpoint or secret, what was given up or put off for this partner is due now; returns how
     many submissions that are.
     """
     _check(partner, now)
     table = tables.Partner
+    chain.lock_head(tx)  # No consent comes in between.
     before = tx.first(tx.locked(table.select().where(table.id == partner.id)))
+    if before is not None:
+        _check_same_company(tx, before, partner)
     fields = {
         table.id: partner.id,
         table.legal_name: partner.legal_name,
@@ -90,6 +100,32 @@ def policy(row: tables.Partner) -> SlotPolicy:
     return SlotPolicy(row.ratio, row.basis)
 
 
+def _check_same_company(tx: Transaction, before: tables.Partner, partner: Partner) -> None:
+    identity = ("legal_name", "licence_no", "country")
+    changed = [field for field in identity if getattr(before, field) != getattr(partner, field)]
+    if changed and _is_consented_to(tx, partner.id):
+        raise PartnerInvalid(
+            changed[0],
+            "cannot change while candidates have consented to this partner or submissions to it wait: "
+            "add a new partner with another ID instead",
+        )
+
+
+def _is_consented_to(tx: Transaction, partner_id: str) -> bool:
+    """Whether anybody's latest answer about this partner is a consent, or a submission to it has not left."""
+    event, later = tables.ConsentEvent, tables.ConsentEvent.alias()
+    overtaken = later.select(later.id).where(
+        (later.person_id == event.person_id)
+        & (later.partner_id == event.partner_id)
+        & (later.purpose == event.purpose)
+        & (later.id > event.id)
+    )
+    live = event.select().where(
+        (event.partner_id == partner_id) & (event.kind == ConsentKind.GRANTED) & ~peewee.fn.EXISTS(overtaken)
+    )
+    return tx.first(live) is not None or outbox_lines.has_unsent(tx, partner_id=partner_id)
+
+
 def _way_in(partner: Partner) -> tuple[str, str]:
     return partner.endpoint, partner.secret
 
@@ -113,9 +149,20 @@ def _check(partner: Partner, now: datetime) -> None:
         ("policy.ratio", partner.policy.ratio >= 1, "must be at least 1"),
         ("policy.basis", partner.policy.basis in BASES, f"must be one of {', '.join(BASES)}"),
     )
-    for field, holds, complaint in rules:
+    names = ("id", "legal_name", "licence_no")
+    texts = (*names, "address", "representative", "endpoint")
+    short = (
+        (f, len(getattr(partner, f)) <= _NAME_MAX, f"is longer than {_NAME_MAX} characters") for f in names
+    )
+    clean = ((f, _is_storable(getattr(partner, f)), "has a character that cannot be stored") for f in texts)
+    for field, holds, complaint in (*rules, *short, *clean):
         if not holds:
             raise PartnerInvalid(field, complaint)
+
+
+def _is_storable(text: str) -> bool:
+    """Whether both databases take the text: PostgreSQL has no NUL and no lone surrogates."""
+    return "\0" not in text and text.encode("utf-8", "replace").decode("utf-8") == text
 
 
 def _is_aware(moment: datetime | None) -> bool:

@@ -38,6 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("store.database", "store.engines", "store.tables", "store.transaction", "store.migrations"),
     # the store's verbs
     (
+        "store.chain",
         "store.consent",
         "store.ledger",
         "store.outbox",

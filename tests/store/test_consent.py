@@ -1,10 +1,12 @@
 import hashlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from store import consent, outbox, slots, tables
-from store.database import Store
+from gateway.keyring import Keyring
+from store import chain, consent, outbox, slots, tables
+from store.database import Store, open_store
 from store.errors import UnknownRecord
 from store.records import CaseState, ChainCheck, ConsentDecision, ConsentKind, Invitation, Purpose, QueueState
 from store.transaction import Transaction, verb
@@ -242,6 +244,28 @@ class TestTheChain:
         story.store.call(touch)
 
         assert check_chain(story.store, limit=limit).broken_at == first_broken
+
+    def test_cannot_be_forged_without_the_key(self, story: Story, url: str) -> None:
+        """Whoever writes the database and knows this program links a changed event anew, and is found out."""
+        for n in range(3):
+            story.say(story.invite(f"{n}@example.jp").link_id, ConsentKind.DECLINED)
+
+        @verb
+        def forge(tx: Transaction) -> None:
+            previous = None
+            for event in tx.fetch(tables.ConsentEvent.select().order_by(tables.ConsentEvent.id)):
+                event.kind = ConsentKind.GRANTED
+                event.prev_hash = previous or event.prev_hash
+                event.hash = previous = chain.link(tx, event)
+                table = tables.ConsentEvent
+                changed = table.update(kind=event.kind, prev_hash=event.prev_hash, hash=event.hash)
+                tx.change(changed.where(table.id == event.id))
+            tx.change(tables.ChainHead.update(hash=previous))
+
+        with open_store(url, Keyring(os.urandom(32))) as forger:
+            forger.call(forge)
+
+        assert check_chain(story.store).broken_at == 1
 
     def test_stays_whole_when_two_nodes_write_to_it_at_once(
         self, story: Story, open_another: OpenStore

@@ -41,6 +41,66 @@ def test_adding_a_partner_again_replaces_it(store: Store) -> None:
     assert store.call(partners.list_partners) == (newer,)
 
 
+IDENTITY = {
+    "legal_name": replace(agency(), legal_name="別の株式会社"),
+    "licence_no": replace(agency(), licence_no="13-ユ-999999"),
+    "country": replace(agency(), country="US"),
+}
+"""What makes the partner of the story another company."""
+
+
+@pytest.mark.parametrize("state", ["consented", "given up", "consented anew"])
+@pytest.mark.parametrize("field", IDENTITY)
+def test_a_partner_cannot_become_another_company_under_its_consents(
+    story: Story, field: str, state: str
+) -> None:
+    """P16: the consents are to the company that was shown."""
+    link_id = story.invite().link_id
+    story.say(link_id)
+    if state == "consented anew":
+        story.say(link_id, ConsentKind.WITHDRAWN)
+        story.say(link_id)
+    if state == "given up":
+        story.store.call(outbox.bury, story.claim()[0], error="HTTP 503", now=LATER)
+        story.say(link_id, ConsentKind.WITHDRAWN)
+
+    with pytest.raises(PartnerInvalid, match="add a new partner with another ID") as caught:
+        story.store.call(partners.add_partner, IDENTITY[field], now=LATER)
+
+    assert caught.value.field == field
+    assert story.store.call(partners.list_partners) == (agency(),)
+
+
+def test_a_partner_may_change_all_about_itself_while_nobody_consents(story: Story) -> None:
+    leaving = story.invite("leaving@example.jp").link_id
+    story.say(leaving)
+    story.say(leaving, ConsentKind.WITHDRAWN)
+    story.say(story.invite("never@example.jp").link_id, ConsentKind.DECLINED)
+    story.partner(agency("other"))
+    story.say(story.invite().link_id, to="other")
+
+    for changed in IDENTITY.values():
+        story.store.call(partners.add_partner, changed, now=LATER)
+        assert changed in story.store.call(partners.list_partners)
+
+
+def test_what_one_database_would_refuse_both_refuse(store: Store) -> None:
+    for refused, field in (
+        (replace(agency(), id="a" * 201), "id"),
+        (replace(agency(), legal_name="あ" * 201), "legal_name"),
+        (replace(agency(), licence_no="1" * 201), "licence_no"),
+        (replace(agency(), legal_name="a\0b"), "legal_name"),
+        (replace(agency(), address="a\0b"), "address"),
+        (replace(agency(), representative="a\ud800b"), "representative"),
+        (replace(agency(), endpoint="https://agency.example.jp/\0"), "endpoint"),
+    ):
+        with pytest.raises(PartnerInvalid) as caught:
+            store.call(partners.add_partner, refused, now=NOW)
+        assert caught.value.field == field
+    longest = replace(agency("a" * 200), legal_name="あ" * 200, licence_no="1" * 200)
+    store.call(partners.add_partner, longest, now=NOW)
+
+
 WRONG = [
     (replace(agency(), id=""), "id"),
     (replace(agency(), id="Agency"), "id"),
@@ -147,7 +207,7 @@ def test_another_change_and_another_partners_change_leave_the_queue_as_it_is(sto
 
     for partner in (
         agency(),
-        replace(agency(ratio=3), legal_name="新見本株式会社"),
+        replace(agency(ratio=3), address="東京都見本区2-2"),
         replace(MENDED["endpoint"], id="other"),
         replace(MENDED["endpoint"], id="new"),
     ):
