@@ -201,4 +201,6 @@ async def test_our_way_out_and_the_agency_understand_each_other(running: Running
     stranger = dataclasses.replace(partner, secret=encode_secret(bytes(32)))
     async with SignedHttps() as way_out:
         assert await way_out.send(partner, payload, at=NOW) == Sent(Acknowledgement("AG-0001"))
-        assert await way_out.send(stranger, payload, at=NOW) == TryLater("partner demo-agency: answered 401")
+        refused = await way_out.send(stranger, payload, at=NOW)
+        assert isinstance(refused, TryLater)
+        assert refused.reason == "partner demo-agency: answered 401"
