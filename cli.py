@@ -8,7 +8,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -287,39 +287,50 @@ def partner() -> None:
 
 @partner.command("add")
 @click.argument("partner_id", metavar="ID")
-@click.option("--name", required=True, help="Legal name.")
-@click.option("--address", required=True, help="Postal address.")
-@click.option("--representative", required=True, help="Who represents it, for the provision record.")
-@click.option("--licence", required=True, help="Licence number of the placement business (許可番号).")
+@click.option("--name", help="Legal name.")
+@click.option("--address", help="Postal address.")
+@click.option("--representative", help="Who represents it, for the provision record.")
+@click.option("--licence", help="Licence number of the placement business (許可番号).")
 @click.option("--licence-expires", type=Day(), help="Last day of the licence.")
-@click.option("--country", default="JP", show_default=True, help="ISO 3166-1 code.")
+@click.option("--country", help="ISO 3166-1 code; JP for a new partner.")
 @click.option(
     "--contract-date",
     type=Day(),
     help="Day of your contract with it on the handling of personal data; the consent text names it.",
 )
-@click.option("--endpoint", required=True, help="URL that takes submissions; https, or http on loopback.")
-@click.option(
-    "--secret-file", type=SecretFile(), help="File with the signing secret (whsec_…); else a new one."
-)
-@click.option("--ratio", type=COUNT, default=10, show_default=True, help="Persons for one slot.")
+@click.option("--endpoint", help="URL that takes submissions; https, or http on loopback.")
+@click.option("--secret-file", type=SecretFile(), help="File with the signing secret (whsec_…).")
+@click.option("--new-secret", is_flag=True, help="Make a new signing secret; a new partner gets one anyway.")
+@click.option("--ratio", type=COUNT, help="Persons for one slot; 10 for a new partner.")
 @click.option(
     "--basis",
     type=click.Choice(["consented", "submitted", "acknowledged"]),
-    default="acknowledged",
-    show_default=True,
-    help="The step that counts.",
+    help="The step that counts; acknowledged for a new partner.",
 )
 @click.pass_context
-def partner_add(ctx: click.Context, /, *, partner_id: str, **facts: Any) -> None:
-    """Add a partner, or change the one with this ID."""
-    from gateway.operator.listings import partner_from
-    from store.partners import add_partner
+def partner_add(ctx: click.Context, /, *, partner_id: str, secret_file: TextIO | None, **said: Any) -> None:
+    """Add a partner, or change the one with this ID.
 
-    record, new_secret = partner_from(partner_id, **facts)
+    What is not given stays as it is; a new partner needs name, address, representative, licence and
+    endpoint.
+    """
+    from gateway.operator.partner_entry import Facts, FactsMissing, enter, why_not_offered
+    from store.partners import add_partner, list_partners
+
+    if secret_file and said["new_secret"]:
+        raise click.UsageError("--new-secret and --secret-file exclude each other.")
+    facts = Facts(secret=secret_file.read().strip() if secret_file else None, **said)
+    now = datetime.now(UTC)
     with _store(ctx) as store:
-        tried_again = store.call(add_partner, record, now=datetime.now(UTC))
+        known = {known.id: known for known in store.call(list_partners)}.get(partner_id)
+        try:
+            record, new_secret = enter(partner_id, facts, known)
+        except FactsMissing as missing:
+            raise click.UsageError(f"{missing}.") from missing
+        tried_again = store.call(add_partner, record, now=now)
     click.echo(f"Partner {partner_id} is ready to receive submissions at {record.endpoint}.")
+    if why_not := why_not_offered(record, now):
+        click.echo(f"It is not offered to candidates: {why_not}.", err=True)
     if tried_again:
         click.echo(f"Submissions that waited or were given up and are sent now: {tried_again}.")
     if new_secret:

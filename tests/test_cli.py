@@ -4,8 +4,10 @@ import json
 import re
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from gateway.opening import open_settled_store
 from gateway.operator.evidence import read_provisions
 from gateway.settings import load
 from store import outbox
-from store.records import ConsentKind
+from store.partners import list_partners
+from store.records import ConsentKind, Partner, SlotPolicy
 from tests.peers.ports import free_port
 from tests.store.story import LATER, Story
 
@@ -218,6 +221,85 @@ def test_a_partner_whose_name_no_mail_can_show_is_refused(founded: Path) -> None
     assert "legal_name" in result.output
 
 
+def partner_of(settings: Path) -> Partner:
+    """The one partner of an installation, secret and all."""
+    with open_settled_store(load(settings, {})) as store:
+        (partner,) = store.call(list_partners)
+    return partner
+
+
+@pytest.mark.parametrize(
+    ("said", "changed"),
+    [
+        (("--address", "東京都新宿区サンプル町1"), lambda p: replace(p, address="東京都新宿区サンプル町1")),
+        (("--ratio", "3"), lambda p: replace(p, policy=SlotPolicy(3, "submitted"))),
+        (("--basis", "consented"), lambda p: replace(p, policy=SlotPolicy(7, "consented"))),
+        (("--contract-date", "2026-05-01"), lambda p: replace(p, contract_date=date(2026, 5, 1))),
+        ((), lambda p: p),
+    ],
+)
+def test_what_is_not_said_of_a_known_partner_stays(
+    founded: Path, said: tuple[str, ...], changed: Callable[[Partner], Partner]
+) -> None:
+    whole = (*ADD, "--contract-date", "2026-04-01", "--ratio", "7", "--basis", "submitted")
+    assert on(founded, *whole).exit_code == 0
+    before = partner_of(founded)
+
+    result = on(founded, "partner", "add", "demo-agency", *said)
+
+    assert result.exit_code == 0, result.output
+    assert "whsec_" not in result.output
+    assert partner_of(founded) == changed(before)
+
+
+def test_a_new_secret_is_made_only_when_asked_for(founded: Path, tmp_path: Path) -> None:
+    on(founded, *ADD)
+    before = partner_of(founded)
+    result = on(founded, "partner", "add", "demo-agency", "--new-secret")
+    after = partner_of(founded)
+    assert after.secret in result.stdout
+    assert after.secret != before.secret
+    assert replace(after, secret=before.secret) == before
+    (tmp_path / "secret").write_text(before.secret)
+    both = ("--new-secret", "--secret-file", str(tmp_path / "secret"))
+    assert on(founded, "partner", "add", "demo-agency", *both).exit_code == 2
+
+
+def test_what_a_new_partner_lacks_is_named(founded: Path) -> None:
+    result = on(
+        founded, "partner", "add", "new-agency", "--name", "サンプル", "--endpoint", "https://a.example.org/"
+    )
+    assert result.exit_code == 2
+    assert "new-agency is a new partner, so these are missing: --address, --representative, --licence." in (
+        " ".join(result.output.split())
+    )
+    assert rows(founded, "partner", "list") == []
+
+
+@pytest.mark.parametrize("endpoint", ["http://agency.example.com/s", "https://10.0.0.1/s"])
+def test_an_endpoint_to_which_nothing_would_be_sent_is_refused_with_the_reason(
+    founded: Path, endpoint: str
+) -> None:
+    result = on(founded, *ADD, "--endpoint", endpoint)
+    assert result.exit_code == 1
+    assert re.search(r"endpoint cannot be used: .*(plain http://|not a public address)", result.stderr)
+    assert rows(founded, "partner", "list") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (("--licence-expires", "2020-03-31"), "its licence has expired"),
+        (("--country", "US"), "its country is US"),
+    ],
+)
+def test_a_partner_that_is_not_offered_is_said_so(founded: Path, said: tuple[str, ...], why: str) -> None:
+    result = on(founded, *ADD, *said)
+    assert result.exit_code == 0
+    assert f"It is not offered to candidates: {why}" in result.stderr
+    assert "not offered" not in on(founded, *ADD, "--country", "JP").output
+
+
 def test_in_a_pipe_a_listing_is_tab_separated(founded: Path) -> None:
     on(founded, *ADD)
     result = on(founded, "slots", "list")
@@ -292,7 +374,7 @@ def test_a_corrected_endpoint_says_how_many_submissions_are_sent_now(founded: Pa
         told.say(told.invite().link_id)
         (claim,) = told.claim()
         told.store.call(outbox.bury, claim, error="answered 404", now=LATER)
-    result = on(founded, *("agency" if word == "demo-agency" else word for word in ADD))
+    result = on(founded, "partner", "add", "agency", "--endpoint", "https://agency.example.org/submissions")
     assert result.exit_code == 0, result.output
     assert re.search(r"sent now: 1\.$", result.stdout, re.MULTILINE)
     assert "sent now" not in on(founded, *ADD).stdout

@@ -1,21 +1,12 @@
-"""How the store's records become the rows that an operator reads, and an operator's words become records."""
+"""How the store's records become the rows that an operator reads."""
 
-import secrets
-from base64 import b64encode
 from collections.abc import Iterable
-from datetime import UTC, datetime, time, timedelta, timezone
-from typing import TextIO
 
 from gateway.operator.terminal import Listing
-from gateway.plain_text import ForeignSign, plain_name
-from store.errors import PartnerInvalid
-from store.records import Partner, ProvisionRecord, QueueLine, QueueState, SlotLine, SlotPolicy, SlotSummary
+from store.records import Partner, ProvisionRecord, QueueLine, QueueState, SlotLine, SlotSummary
 
 OPEN_STATES = (QueueState.READY, QueueState.LEASED, QueueState.DEAD)
 """What `goen queue list` shows: everything that is not finished, and what was given up."""
-
-JAPAN = timezone(timedelta(hours=9))
-"""A licence ends with its last day in Japan, which has no daylight saving time."""
 
 
 def slot_listing(summaries: tuple[SlotSummary, ...]) -> Listing:
@@ -113,51 +104,3 @@ def provision_listing(records: Iterable[ProvisionRecord]) -> Listing:
         ),
         empty="Nothing has been provided to a partner yet.",
     )
-
-
-def partner_from(
-    partner_id: str,
-    *,
-    name: str,
-    address: str,
-    representative: str,
-    licence: str,
-    licence_expires: datetime | None,
-    country: str,
-    contract_date: datetime | None,
-    endpoint: str,
-    secret_file: TextIO | None,
-    ratio: int,
-    basis: str,
-) -> tuple[Partner, bool]:
-    """Return the partner that the operator described, and whether its secret was made just now.
-
-    Raises `PartnerInvalid` for a name that the invitation in a mail could not show.
-    """
-    try:
-        plain_name(name)
-    except ForeignSign as sign:
-        raise PartnerInvalid("legal_name", str(sign)) from sign
-    secret = (
-        secret_file.read().strip() if secret_file else "whsec_" + b64encode(secrets.token_bytes(32)).decode()
-    )
-    partner = Partner(
-        id=partner_id,
-        legal_name=name,
-        address=address,
-        representative=representative,
-        licence_no=licence,
-        licence_expires=_end_of_day(licence_expires),
-        country=country,
-        endpoint=endpoint,
-        secret=secret,
-        policy=SlotPolicy(ratio, basis),
-        contract_date=contract_date.date() if contract_date else None,
-    )
-    return partner, secret_file is None
-
-
-def _end_of_day(day: datetime | None) -> datetime | None:
-    if day is None:
-        return None
-    return datetime.combine(day.date() + timedelta(days=1), time(), JAPAN).astimezone(UTC)

@@ -61,6 +61,15 @@ _NOT_YET_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout,
 
 _PORT_MAX = 65_535
 
+_LOCAL_NAME = "localhost"
+"""The name itself is the loopback; with a final dot or a name before it, resolvers differ (RFC 6761, 6.3)."""
+
+_NOT_OF_ITSELF = tuple(
+    ipaddress.IPv6Network(network)
+    for network in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "fec0::/10")
+)
+"""IPv6 that leads to an IPv4 address within it (RFC 4291, 6052, 8215, 3056), and site-local (RFC 3879)."""
+
 _NUMERIC_LABEL = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
 """A host whose last label is one of these is an IPv4 address to some resolvers (WHATWG URL, section 3.5)."""
 
@@ -142,6 +151,8 @@ def check_endpoint(endpoint: str) -> httpx2.URL:
         raise EndpointInvalid("the endpoint is not an https:// URL")
     if url.userinfo:
         raise EndpointInvalid("the endpoint has a user name or password in it")
+    if "%" in url.host:  # RFC 6874: a zone is of this machine alone.
+        raise EndpointInvalid("the endpoint's host has a zone in it")
     if _is_loopback(url.host):
         return url
     if url.scheme == "http":
@@ -167,7 +178,10 @@ def _is_loopback(host: str) -> bool:
 def _may_be_public(host: str) -> bool:
     address = _address(host)
     if address is None:
-        return not _NUMERIC_LABEL.fullmatch(host.rstrip(".").rpartition(".")[2])
+        last = host.rstrip(".").rpartition(".")[2]
+        return last != _LOCAL_NAME and not _NUMERIC_LABEL.fullmatch(last)
+    if isinstance(address, ipaddress.IPv6Address) and any(address in network for network in _NOT_OF_ITSELF):
+        return False
     return address.is_global and not address.is_multicast
 
 
