@@ -54,7 +54,7 @@ def test_the_library_understands_what_the_settings_let_pass_as_we_do(
     user: str, password: str, query: str
 ) -> None:
     """Whatever stands in its pieces: an address that passes is no mistake to libpq and has the same host."""
-    url = f"postgresql://{user}:{password}@db/goen?{query}"
+    url = f"postgresql://{user}:{password}@db/goen?{query}".strip()  # As every setting is read.
     if not taken(url):
         return
     try:
