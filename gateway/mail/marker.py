@@ -7,14 +7,12 @@ Both work on the letters of the two words: composers change brackets, quotes, co
 entities and zero-width characters between letters, but the letters themselves stay ASCII.
 """
 
-import binascii
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from gateway.mail import markup
+from gateway.mail import markup, sieve
 
 HEADER = "x-relay-rejection"
 """The header field, in lower case, that does the same for tools that set headers."""
@@ -37,20 +35,8 @@ _CLOSE_ENOUGH = 0.7
 """Share of letters in common that makes a misspelling; `rejction` has 0.94, `relation` 0.59."""
 _WHITE = re.compile(r"\s+")
 
-_NO_LETTERS = bytes(set(range(256)) - set(range(0x41, 0x5B)) - set(range(0x61, 0x7B)))
-_MISSPELT = re.compile(rb"r[a-z]{3,5}[a-z]{0,12}?rejection")
-_MISSPELT_REACH = 40
 _BRACKETS_REACH = 101
 """Characters within which a marker's two brackets stand."""
-_WORDS_APART = 200
-"""Letters that may stand between the two words: of an escape sequence, an entity, or a tag."""
-_LEAST_BASE64_PART = 40
-"""Octets that a delimiter and a header which declares base64 have at the least."""
-_TWO_BYTE_RUN = re.compile(rb"\x1b\$\(?[@BD][^\x1b]*")
-_END_OF_HEADER = re.compile(rb"\n\r?\n")
-_HEADER_REACH = 1 << 16
-"""Octets of a part's header block within which its Content-Type is looked for; beyond, the body is read."""
-_BINARY = re.compile(rb"content-type:\s*(?:image|application|audio|video|font|model)/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,87 +144,15 @@ def read_header(value: str) -> Marker:
     return parse_attributes(plain.folded, plain.text)
 
 
-@lru_cache(maxsize=256)
-def _like(word: str, meant: str) -> bool:
-    return SequenceMatcher(None, word.lower(), meant).ratio() >= _CLOSE_ENOUGH
-
-
 def might_be_marked(raw: bytes) -> bool:
     """Whether a raw mail can hold a marker; False is certain, True means that it must be read.
 
-    Base64 is decoded unless its part declares what cannot be text, so an attached file costs one search for
-    delimiter lines.
+    It takes some milliseconds per megabyte of text, tenths of one per megabyte of attached files, and lets
+    other threads run in between.
     """
-    end = _END_OF_HEADER.search(raw)
-    header = raw[: end.start() if end is not None else len(raw)].lower()
-    if header.startswith(b"x-relay-rejection") or b"\nx-relay-rejection" in header:
-        return True
-    return any(_words_in(stretch, encoded=encoded) for stretch, encoded in _stretches(raw))
+    return sieve.may_be_marked(raw)
 
 
-def _stretches(raw: bytes) -> Iterator[tuple[bytes, bool]]:
-    """Yield all that may hold text, and whether it may still be quoted-printable; base64 is decoded.
-
-    Each delimiter is a line that begins with two dashes, and no base64 line is one: a base64 body ends there.
-    """
-    start = at = 0
-    while at < len(raw):
-        next_line = raw.find(b"\n--", at + 1)
-        stop = len(raw) if next_line < 0 else next_line
-        if stop - at >= _LEAST_BASE64_PART:
-            end = _END_OF_HEADER.search(raw, at, min(stop, at + _HEADER_REACH))
-            header = raw[at : end.start()].lower() if end is not None else b""
-            if end is not None and b"base64" in header:
-                yield raw[start : end.start()], True
-                if b"text/" in header or _BINARY.search(header) is None:
-                    yield _lenient_base64(raw[end.end() : stop]), False
-                start = stop
-        at = stop
-    yield raw[start:], True
-
-
-def _lenient_base64(body: bytes) -> bytes:
-    try:
-        return binascii.a2b_base64(body + b"===")
-    except binascii.Error:
-        return body
-
-
-def _words_in(stretch: bytes, *, encoded: bool) -> bool:
-    if _sieve(stretch):
-        return True
-    if encoded and b"=" in stretch:
-        stretch = binascii.a2b_qp(stretch)
-        if _sieve(stretch):
-            return True
-    if b"<" not in stretch and b"&" not in stretch:
-        return False
-    if b"\x1b$" in stretch:
-        # The second byte of a kanji may look like the start of a tag.
-        stretch = _TWO_BYTE_RUN.sub(b"", stretch)
-    # A comment that one part leaves open must not hide the next part.
-    return any(
-        _sieve(markup.ENTITY.sub(b"", markup.HIDDEN_OR_TAG.sub(b"", part)))
-        for part in stretch.split(b"\n--")
-        if b"<" in part or b"&" in part
-    )
-
-
-def _sieve(stretch: bytes) -> bool:
-    """Look for the two words in nothing but letters."""
-    letters = stretch.translate(None, _NO_LETTERS).lower()
-    relay = letters.find(b"relay")
-    while relay >= 0:
-        after = letters.find(b"rej", relay)
-        if after < 0:
-            break
-        if after - letters.rfind(b"relay", relay, after) <= _WORDS_APART:
-            return True
-        relay = letters.find(b"relay", after)
-    rejection = letters.find(b"rejection")
-    while rejection >= 0:
-        end = rejection + len(b"rejection")
-        if _MISSPELT.search(letters, max(rejection - _MISSPELT_REACH, 0), end) is not None:
-            return True
-        rejection = letters.find(b"rejection", end)
-    return False
+@lru_cache(maxsize=256)
+def _like(word: str, meant: str) -> bool:
+    return SequenceMatcher(None, word.lower(), meant).ratio() >= _CLOSE_ENOUGH

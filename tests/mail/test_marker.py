@@ -115,7 +115,7 @@ def test_the_pre_filter_does_not_decode_what_cannot_be_text() -> None:
     [
         b"Subject: x\r\nx-relay-Rejection: tpl=a\r\n\r\nhello",
         b"X-Relay-Rejection:\r\n\r\n",
-        b"\r\n=5B=5B=72=65=6C=61=79:reject=\r\nion]]",
+        b"Content-Transfer-Encoding: Quoted-Printable\r\n\r\n=5B=5B=72=65=6C=61=79:reject=\r\nion]]",
         b"\r\n[[re<b>la</b>y:rejec&shy;tion]]",
         b'Subject: in iso-2022-jp\r\n\r\n\x1b$B<R\x1b(B [[rel<wbr>ay:rejection]]<br title=">">',
         b"Subject: in iso-2022-jp\r\n\r\n\x1b$B<R\x1b(B [[re&zwnj;lay:&thinsp;&ensp;rejection]] a > b",
