@@ -22,6 +22,8 @@ _MAX_NAME = 255
 _DOMAIN = re.compile(rb"@([A-Za-z0-9._-]+|[\x80-\xff][\x00-\xff]*?)\s*(?:>|$|,|\()")
 _COMMENT = re.compile(rb"\((?:[^()\\]|\\.)*+\)", re.DOTALL)
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_STRETCH = 1 << 18
+"""Octets that are searched at once: no other thread runs meanwhile, and so many line ends take 2 ms."""
 
 
 class Fault(Enum):
@@ -37,14 +39,23 @@ def hops(raw: bytes) -> int:
     return sum(field.name == "received" for field in scan_header(raw))
 
 
-def fault(content: bytes) -> Fault | None:
-    """Return the first kind of fault that the content has; nothing is copied."""
-    if b"\0" in content:
-        return Fault.NUL
-    pairs = content.count(b"\r\n")
-    if content.count(b"\r") != pairs:
+def fault(content: bytes, *, stretch: int = _STRETCH) -> Fault | None:
+    """Return the first kind of fault that the content has; nothing is copied.
+
+    `stretch` is how many octets are searched at once.
+    """
+    returns = feeds = pairs = 0
+    for start in range(0, len(content), stretch):
+        end = start + stretch
+        if content.find(b"\0", start, end) >= 0:
+            return Fault.NUL
+        returns += content.count(b"\r", start, end)
+        feeds += content.count(b"\n", start, end)
+        # A pair belongs to the stretch in which it begins.
+        pairs += content.count(b"\r\n", start, end + 1)
+    if returns != pairs:
         return Fault.BARE_CR
-    return Fault.BARE_LF if content.count(b"\n") != pairs else None
+    return Fault.BARE_LF if feeds != pairs else None
 
 
 def fingerprint(mail_from: bytes, raw: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mail import eligible, marker, parts, trace
+from gateway.mail import eligible, marker, parts, sieve, trace
 
 LINES = st.sampled_from(
     [
@@ -60,12 +60,13 @@ def test_children_lie_in_their_parent_in_order(raw: bytes) -> None:
         assert ends[-1] <= part.body_start
 
 
-@given(st.binary(max_size=300) | SOUP, st.booleans())
-def test_any_bytes_can_be_read(raw: bytes, null_sender: bool) -> None:  # noqa: FBT001  # hypothesis gives it
+@given(st.binary(max_size=300) | SOUP, st.booleans(), st.integers(1, 40))
+def test_any_bytes_can_be_read(raw: bytes, null_sender: bool, stretch: int) -> None:  # noqa: FBT001  # hypothesis gives it
     """Invariant: reading never raises, and a marker that is found was announced by the pre-filter."""
     reading = eligible.read(raw, stamp_key=b"key", null_sender=null_sender)
     if reading.marker is not None:
         assert marker.might_be_marked(raw)
+        assert sieve.may_be_marked(raw, stretch=stretch)
     if reading.unfit is not None or reading.marker is None:
         assert reading.targets == ()
 
@@ -80,3 +81,12 @@ def test_any_bytes_can_be_traced(raw: bytes) -> None:
     assert len(trace.fingerprint(b"a@example.com", raw)) == 32
     once = trace.without_own_signatures(raw, b"example.com")
     assert trace.without_own_signatures(once, b"example.com") == once
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a"]), max_size=12).map(b"".join), st.integers(1, 5))
+def test_a_fault_is_the_same_wherever_a_stretch_ends(raw: bytes, stretch: int) -> None:
+    """Invariant: what is no whole line end is found in stretches of any length, and nothing else is."""
+    rest = raw.replace(b"\r\n", b"")
+    bare = trace.Fault.BARE_CR if b"\r" in rest else trace.Fault.BARE_LF if b"\n" in rest else None
+    assert trace.fault(raw, stretch=stretch) is bare
+    assert trace.fault(raw + b"\0", stretch=stretch) is trace.Fault.NUL
