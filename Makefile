@@ -41,8 +41,9 @@ format: dev  ## write the format and the safe lint fixes
 e2e: dev  ## only the tests with real peers: Postfix, swaks, Chromium, an independent DKIM verifier
 	$(BIN)/python -m pytest tests/e2e
 
-bench: dev  ## how fast captured messages become durable, on SQLite
+bench: dev  ## how fast messages become durable on SQLite, and ordinary mail passes the pre-filter
 	$(BIN)/python -m bench.capture
+	$(BIN)/python -m bench.prefilter
 
 lock: dev  ## write requirements*.txt again from setup.cfg, with hashes
 	$(BIN)/python -m pip install --quiet uv
