@@ -1,6 +1,7 @@
 """Which lines of plain text are somebody else's mail: quoted, or below where an answer begins."""
 
 import re
+from bisect import bisect_right
 
 _QUOTED_LINE = re.compile(r"[ \t\u3000]{0,3}[>＞]")
 _TO_THE_END = re.compile(
@@ -44,8 +45,9 @@ def quoted_ranges(text: str) -> list[tuple[int, int]]:
 
 
 def inside(spans: list[tuple[int, int]] | tuple[tuple[int, int], ...], at: int) -> bool:
-    """Whether an index lies in one of the ranges."""
-    return any(start <= at < end for start, end in spans)
+    """Whether an index lies in one of the ranges, which ascend."""
+    number = bisect_right(spans, at, key=lambda span: span[0]) - 1
+    return number >= 0 and at < spans[number][1]
 
 
 def _lines(text: str) -> list[tuple[int, int]]:

@@ -47,8 +47,8 @@ def decode(body: bytes, encoding: str) -> bytes | None:
 def splice(body: bytes, encoding: str, edits: Sequence[Edit]) -> list[Edit]:
     """Turn edits of the decoded body, ascending and apart, into edits of the body itself."""
     if encoding == "quoted-printable":
-        lines = _qp_lines(body)
-        return [_qp_edit(body, lines, *edit) for edit in edits]
+        walk, end_of_line = _QpWalk(body), newline(body)
+        return [_qp_edit(walk, end_of_line, *edit) for edit in edits]
     if encoding == "base64":
         return [_base64_edit(body, edits)] if edits else []
     return list(edits)
@@ -112,24 +112,35 @@ def _qp_lines(body: bytes) -> list[_QpLine]:
     return lines
 
 
-def _qp_position(line: _QpLine, decoded: int) -> int:
-    """Return the offset in the body of a decoded offset that lies in this line or at its end."""
-    left = decoded - line.decoded_at
-    at = 0
-    while left and at < len(line.content):
-        token = _QP_TOKEN.match(line.content, at)
-        at = token.end() if token is not None else len(line.content)
-        left -= 1
-    return line.start + at + left
+class _QpWalk:
+    """The way from offsets in the decoded body to those in the body; ascending offsets go over it once."""
+
+    def __init__(self, body: bytes) -> None:
+        self.lines = _qp_lines(body)
+        self._starts = [line.decoded_at for line in self.lines]
+        self._line: _QpLine | None = None
+        self._at = self._decoded = 0
+
+    def line(self, decoded: int) -> _QpLine:
+        """Return the line that holds a decoded offset."""
+        return self.lines[max(bisect_right(self._starts, decoded) - 1, 0)]
+
+    def place(self, line: _QpLine, decoded: int) -> int:
+        """Return the offset in the body of a decoded offset that lies in this line or at its end."""
+        if line is not self._line or decoded < self._decoded:
+            self._line, self._at, self._decoded = line, 0, line.decoded_at
+        while self._decoded < decoded and self._at < len(line.content):
+            token = _QP_TOKEN.match(line.content, self._at)
+            self._at = token.end() if token is not None else len(line.content)
+            self._decoded += 1
+        return line.start + self._at + decoded - self._decoded
 
 
-def _qp_edit(body: bytes, lines: list[_QpLine], start: int, end: int, new: bytes) -> Edit:
-    starts = [line.decoded_at for line in lines]
-    line = lines[max(bisect_right(starts, start) - 1, 0)]
-    first = _qp_position(line, start)
-    last_line = line if start == end else lines[max(bisect_right(starts, end - 1) - 1, 0)]
-    last = _qp_position(last_line, end)
-    end_of_line = newline(body)
+def _qp_edit(walk: _QpWalk, end_of_line: bytes, start: int, end: int, new: bytes) -> Edit:
+    line = walk.line(start)
+    first = walk.place(line, start)
+    last_line = line if start == end else walk.line(end - 1)
+    last = walk.place(last_line, end)
     head = first - line.start
     rest = last_line.start + len(last_line.content) - last
     soft = b"=" + end_of_line

@@ -57,6 +57,13 @@ def test_message_id_and_from_domain_are_read() -> None:
         (b'"a@evil.test" <hr@example.jp>', b"example.jp"),
         (b"hr@example.com, other@example.jp", b"example.com"),
         (b"no address", None),
+        (b'"a (b" <hr@example.jp>', b"example.jp"),
+        (b'"a \\" (" (b ")" c) <hr@example.jp>', b"example.jp"),
+        (b"(a (b@evil.test) c) hr@example.jp (x)", b"example.jp"),
+        (b'5" screen <hr@example.jp>', b"example.jp"),
+        (b"a (b <hr@example.jp>", b"example.jp"),
+        ("hr@例え.jp".encode(), "例え.jp".encode()),
+        (b"hr@example.jp" + b" " * 70_000 + b"x", None),
         (b"", None),
     ],
 )
