@@ -1,9 +1,12 @@
 """The pool: people who were turned down, and the case each of them has in each message.
 
-A person is found again by address: the domain in lower case, the local part without regard to case.
+A person is found again by address; see `look_up_form`.
 """
 
+import string
+import unicodedata
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 
 from store import tables
@@ -25,6 +28,8 @@ _ORDER = (
 """How far a case has come; who has declined, or did not answer in time, may still consent."""
 
 
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
 TEXT_MAX = 200
 """Characters of a value from a mail that are kept: more than any job title, less than PostgreSQL's 255."""
 
@@ -44,7 +49,8 @@ def storable(text: str | None) -> str | None:
 def find_or_add_person(tx: Transaction, email: str, name: str | None, *, now: datetime) -> int:
     """Return the id of the person with this address; a name that is new to us replaces the one we had."""
     table = tables.Person
-    index = tx.cipher.blind_index(_look_up_form(email), field="person.email")
+    name = storable(name)
+    index = tx.cipher.blind_index(look_up_form(email), field="person.email")
     sealed_name = tx.seal_optional(name, "person.name")
     email_sealed = tx.seal(email, "person.email")
     new_id = tx.add_new(
@@ -61,7 +67,11 @@ def find_or_add_person(tx: Transaction, email: str, name: str | None, *, now: da
 def capture_case(
     tx: Transaction, *, message_id: int, person_id: int, details: RejectionDetails, now: datetime
 ) -> tuple[int, RejectionDetails]:
-    """Return the id and details of this person's case in this message; one that is there keeps its own."""
+    """Return the id and details of this person's case in this message; one that is there keeps its own.
+
+    The details are as they are kept: cut to what both databases take.
+    """
+    details = _storable_details(details)
     table = tables.RejectionCase
     new_id = tx.add_new(
         table.insert(
@@ -99,6 +109,17 @@ def details_of(tx: Transaction, case: tables.RejectionCase) -> RejectionDetails:
     )
 
 
+def _storable_details(details: RejectionDetails) -> RejectionDetails:
+    return replace(
+        details,
+        name=storable(details.name),
+        job=storable(details.job),
+        stage=storable(details.stage),
+        template=storable(details.template),
+        reason_code=storable(details.reason_code),
+    )
+
+
 def advance_cases(tx: Transaction, case_ids: Collection[int], state: CaseState) -> None:
     """Move cases on to `state`, except those that are there or further already."""
     earlier = _ORDER[: _ORDER.index(state)]
@@ -122,6 +143,16 @@ def decline_cases(tx: Transaction, person_id: int, case_id: int) -> None:
     )
 
 
-def _look_up_form(email: str) -> str:
-    local, at, domain = email.rpartition("@")
-    return f"{local.casefold()}{at}{domain.lower()}"
+def look_up_form(email: str) -> str:
+    """Return the form under which an address is found again: two that may be two mailboxes stay two.
+
+    In the local part only the case of ASCII letters is dropped: a server may well have both gross@ and groß@.
+    A domain has one form, with the labels of RFC 5890 in ASCII; the codec `idna` would make fass of faß.
+    """
+    local, at, domain = unicodedata.normalize("NFC", email).rpartition("@")
+    labels = unicodedata.normalize("NFC", domain.removesuffix(".").lower()).split(".")
+    return f"{local.translate(_LOWER)}{at}{'.'.join(_a_label(label) for label in labels)}"
+
+
+def _a_label(label: str) -> str:
+    return label if label.isascii() else f"xn--{label.encode('punycode').decode('ascii')}"

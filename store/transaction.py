@@ -85,8 +85,8 @@ class Transaction:
         return list(query.returning(*fields).tuples().execute(self.database))
 
     def seal(self, text: str, field: str) -> bytes:
-        """Return a text encrypted for this field."""
-        return self.cipher.encrypt(text.encode("utf-8", "surrogatepass"), field=field)
+        """Return a text encrypted for this field; a lone surrogate becomes a question mark."""
+        return self.cipher.encrypt(text.encode("utf-8", "replace"), field=field)
 
     def seal_optional(self, text: str | None, field: str) -> bytes | None:
         """Return a text encrypted for this field; None stays None."""
@@ -94,7 +94,7 @@ class Transaction:
 
     def unseal(self, sealed: bytes, field: str) -> str:
         """Return the text that was sealed; WrongKey when the key is another."""
-        return self.cipher.decrypt(bytes(sealed), field=field).decode("utf-8", "surrogatepass")
+        return self.cipher.decrypt(bytes(sealed), field=field).decode("utf-8")
 
     def unseal_optional(self, sealed: bytes | None, field: str) -> str | None:
         """Return the text that was sealed; None stays None."""
