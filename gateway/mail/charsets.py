@@ -5,12 +5,13 @@
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.mail import japanese
 from gateway.mail.japanese import Run, Undecodable
 
-__all__ = ["Decoded", "Run", "Undecodable", "canonical", "decode", "encode", "offending"]
+__all__ = ["Decoded", "Run", "Undecodable", "canonical", "decode", "encode"]
 
 _ALIASES = {
     "utf-8": ("utf8", "unicode-1-1-utf-8", "utf-8-sig", "x-utf-8"),
@@ -64,16 +65,24 @@ class Decoded:
     runs: tuple[Run, ...]
     """Empty for charsets whose characters can be measured by encoding them again."""
 
-    def byte_edit(self, start: int, end: int, new: str) -> tuple[int, int, bytes]:
-        """Turn the replacement of `text[start:end]` into one of bytes; raises UnicodeEncodeError."""
+    def byte_edits(self, edits: Sequence[tuple[int, int, str]]) -> list[tuple[int, int, bytes]]:
+        """Turn replacements in the text, ascending, into those of bytes; raises UnicodeEncodeError."""
         if self.charset == "iso-2022-jp":
-            return japanese.edit_iso_2022_jp(self.data, self.runs, start, end, new)
-        return self._offset(start), self._offset(end), encode(new, self.charset)
+            return [japanese.edit_iso_2022_jp(self.data, self.runs, *edit) for edit in edits]
+        offsets = self._offsets([index for start, end, _ in edits for index in (start, end)])
+        news = [encode(new, self.charset) for _, _, new in edits]
+        return list(zip(offsets[::2], offsets[1::2], news, strict=True))
 
-    def _offset(self, index: int) -> int:
+    def _offsets(self, indices: Sequence[int]) -> list[int]:
+        """Return the byte offsets of ascending indices; the text is measured once for all of them."""
         if self.runs:
-            return japanese.place(self.runs, index)[0]
-        return len(self.text[:index].encode(_PYTHON_CODECS[self.charset]))
+            return [japanese.place(self.runs, index)[0] for index in indices]
+        found, at, offset = [], 0, 0
+        for index in indices:
+            offset += len(self.text[at:index].encode(_PYTHON_CODECS[self.charset]))
+            at = index
+            found.append(offset)
+        return found
 
 
 def canonical(label: str) -> str | None:
@@ -120,17 +129,6 @@ def encode(text: str, charset: str) -> bytes:
             ):
                 raise UnicodeEncodeError(codec, char, 0, 1, "not the same character to every reader")
     return encoded
-
-
-def offending(text: str, charset: str) -> list[str]:
-    """Return the characters, each once, that `encode` refuses."""
-    found: list[str] = []
-    for char in dict.fromkeys(text):
-        try:
-            encode(char, charset)
-        except UnicodeEncodeError:
-            found.append(char)
-    return found
 
 
 def _sniff(data: bytes) -> Decoded:

@@ -9,13 +9,18 @@ import re
 from itertools import zip_longest
 
 from gateway.mail import footer as footers
-from gateway.mail import marker, markup, parts, quotes
+from gateway.mail import inline, marker, markup, parts
 from gateway.mail.eligible import Reading, Target
 from gateway.mail.footer import Footer
+from gateway.mail.marker import Found
 from gateway.mail.parts import Part
 from gateway.mail.text import CannotRewrite, Text, read_leaf, replaced
 
 _MAY_CHANGE = ("content-type", "content-transfer-encoding")
+_LONGEST_MARKER = 400
+"""Characters of a marker without its white space: its words, two brackets on each side, its attributes."""
+_IN_BRACKETS = re.compile(r"\W.*\W", re.DOTALL)
+_EMPTY_LINE = re.compile(r"\n[ \t\u3000]*\r?\n")
 _LINK = re.compile(r"https?://[^\s\"'<>]+")
 
 
@@ -24,11 +29,12 @@ class CheckFailed(CannotRewrite):
 
 
 def check(raw: bytes, rewritten: bytes, reading: Reading, footer: Footer | None) -> None:
-    """Raise CheckFailed unless `rewritten` is `raw` with exactly the invitation in each target.
+    """Raise CheckFailed unless `rewritten` is `raw` with exactly the invitation in each invited target.
 
     `rewritten` comes from `rewrite`, before anything is prepended.
     """
-    before, after = list(reading.root.walk()), list(parts.scan(rewritten).walk())
+    root = parts.scan(rewritten)
+    before, after = list(reading.root.walk()), list(root.walk())
     _same_tree(before, after)
     targets = {id(target.leaf.part): target for target in reading.targets}
     for old, new in zip(before, after, strict=True):
@@ -36,9 +42,11 @@ def check(raw: bytes, rewritten: bytes, reading: Reading, footer: Footer | None)
         _same_fields(raw, rewritten, old, new, target)
         _same_bytes_between(raw, rewritten, old, new)
         if target is not None:
-            _intended_text(rewritten, new, target, footer)
+            _intended_text(rewritten, new, target, footer if target.invited else None)
         elif not old.children and raw[old.body_start : old.end] != rewritten[new.body_start : new.end]:
             raise CheckFailed("a part that is no target was changed")
+    if reading.targets and any(inline.marked(body) for body in inline.bodies(rewritten, root)):
+        raise CheckFailed("a marker was left")
 
 
 def _same_tree(before: list[Part], after: list[Part]) -> None:
@@ -88,10 +96,6 @@ def _intended_text(rewritten: bytes, part: Part, target: Target, footer: Footer 
         raise CheckFailed("a rewritten leaf does not have the intended text")
     if _bare(leaf.text) != _bare(_author_and_invitation(target, footer)):
         raise CheckFailed("the author's text was changed")
-    findings = marker.find(leaf.text, html=leaf.html, flowed=leaf.flowed, delsp=leaf.delsp)
-    spans = findings.quotes if leaf.html else tuple(quotes.quoted_ranges(leaf.text))
-    if any(not quotes.inside(spans, found.start) for found in findings.found):
-        raise CheckFailed("a marker was left")
     if footer is not None:
         _one_link(leaf, footer)
 
@@ -102,12 +106,24 @@ def _author_and_invitation(target: Target, footer: Footer | None) -> str:
     Built from the markers' ranges alone; line ends and space-stuffing are for the comparison to ignore.
     """
     source = target.leaf.text
+    for found in target.found:
+        _no_longer_than_a_marker(source, found, target.leaf)
     new = "" if footer is None else footer.html if target.leaf.html else footer.text
     if not target.found:
         return replaced(source, [(at, at, new) for at, _, _ in footers.edits(target, footer)])
     pieces = [piece for found in target.found for piece in found.pieces]
     wanted = [new] + [""] * (len(pieces) - 1)
     return replaced(source, [(start, end, text) for (start, end), text in zip(pieces, wanted, strict=True)])
+
+
+def _no_longer_than_a_marker(source: str, found: Found, leaf: Text) -> None:
+    """Measure what is cut, however it was found: an author's paragraph is longer, or has a line to itself."""
+    cut = [source[start:end] for start, end in found.pieces]
+    seen = "".join(html.unescape(piece) for piece in cut) if leaf.html else "".join(cut)
+    if len(_bare(seen)) > _LONGEST_MARKER or not _IN_BRACKETS.fullmatch(seen):
+        raise CheckFailed("more than a marker was cut")
+    if not leaf.html and _EMPTY_LINE.search(seen) is not None:
+        raise CheckFailed("more than a marker was cut")
 
 
 def _bare(text: str) -> str:

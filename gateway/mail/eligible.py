@@ -5,16 +5,14 @@ Attached parts and attached messages are somebody else's words: a marker in them
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from email.errors import HeaderParseError
-from email.header import decode_header
 
-from gateway.mail import marker, parts, quotes, trace
+from gateway.mail import inline, marker, parts, trace, words
 from gateway.mail.coded import Coded
+from gateway.mail.inline import Body, Leaf
 from gateway.mail.marker import Found, Marker
 from gateway.mail.parts import Part
-from gateway.mail.text import Text, Unreadable, read_leaf
+from gateway.mail.text import Text, Unreadable
 
 
 class Reason(Coded):
@@ -27,6 +25,7 @@ class Reason(Coded):
     RESENT = "resent", "It was resent by somebody who did not write it."
     REPORT = "report", "It is a delivery or disposition report."
     TOO_DEEP = "too-deep", "It is nested too deeply or has too many parts."
+    HEADER_TOO_LARGE = "header-too-large", "Its header, or a field that must be read, is far too long."
     TWO_CONTENT_TYPES = (
         "two-content-types",
         "A part declares its type or encoding twice, so readers disagree on it.",
@@ -39,6 +38,7 @@ class Reason(Coded):
     UNIVERSAL_CHARSET = "utf-7-or-16", "Its text is in UTF-7, UTF-16 or UTF-32."
     UNDECODABLE = "undecodable", "Its text cannot be decoded as it is declared."
     CONTRADICTING = "contradicting-markers", "Its markers contradict each other."
+    TOO_MANY_MARKERS = "too-many-markers", "It holds more markers than anybody writes."
     QUOTED = "marker-quoted", "The marker stands only in quoted text."
     ATTACHED = "marker-attached", "The marker stands only in an attachment or an attached message."
     NO_BODY = "no-body", "It has no text of its own in which an invitation could stand."
@@ -55,6 +55,8 @@ class Target:
     """Ranges of the leaf's text that are quoted mail, ascending."""
     body_end: int
     """Index of `</body>` in HTML, or of the end of the text."""
+    invited: bool = True
+    """Whether the invitation goes here; a body beside the one that asks for it only loses its markers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Reading:
     root: Part
     marker: Marker | None
     targets: tuple[Target, ...]
-    """The leaves to be rewritten; empty without a marker or when the mail is unfit."""
+    """The leaves to be rewritten, those of one body invited; none without a marker or when unfit."""
     unfit: Reason | None
     """Why it may not be rewritten; given for signed, encrypted and automatic mail without a marker, too."""
     almost: tuple[str, ...]
@@ -80,8 +82,11 @@ _PKCS7 = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 _TNEF = ("application/ms-tnef", "application/vnd.ms-tnef")
 _REPORTS = ("multipart/report", "message/disposition-notification", "message/delivery-status")
 _LIST_FIELDS = ("list-id", "list-post", "list-unsubscribe", "mailing-list")
-_TEXTS = ("text/plain", "text/html")
 _ONCE = ("content-type", "content-transfer-encoding")
+MAX_HEADER = 1 << 18
+"""Octets of the header of a mail that is rewritten; real mail stays under a tenth of it."""
+MAX_MARKER_FIELD = 2 * 1024
+"""Octets of an X-Relay-Rejection field that is read."""
 _RPMSG = re.compile(rb"(?i)\bname\s*=\s*\"?message\.rpmsg")
 _PGP_INLINE = re.compile(r"^-----BEGIN PGP (SIGNED )?MESSAGE-----\s*$", re.MULTILINE)
 
@@ -92,6 +97,8 @@ def read(raw: bytes, *, stamp_key: bytes, null_sender: bool = False) -> Reading:
     `stamp_key` is the secret our stamp is made with, `null_sender` whether the envelope had none.
     """
     root = parts.scan(raw)
+    if _too_large(root):
+        return Reading(root, None, (), Reason.HEADER_TOO_LARGE, ())
     found = _search(raw, root)
     unfit = Reason.NULL_SENDER if null_sender else None
     unfit = unfit or _unfit_by_header(raw, root, stamp_key) or _unfit_by_parts(raw, root) or found.unfit
@@ -109,19 +116,20 @@ class _Found:
     almost: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """One inline body: its alternatives, each read as far as it can be."""
-
-    targets: tuple[Target, ...]
-    quoted: bool
-    """Whether a marker stands in quoted text."""
-    almost: tuple[str, ...]
-    unfit: Reason | None
-
-    @property
-    def marked(self) -> bool:
-        return any(target.found for target in self.targets)
+def _too_large(root: Part) -> bool:
+    """Whether a header is too long to be read; a mail is not read in halves."""
+    if root.body_start > MAX_HEADER:
+        return True
+    if any(field.end - field.start > MAX_MARKER_FIELD for field in root.named_fields(marker.HEADER)):
+        return True
+    return any(
+        len(part.fields) > parts.MAX_FIELDS
+        or any(
+            field.end - field.start > parts.MAX_VALUE and field.name.startswith("content-")
+            for field in part.fields
+        )
+        for part in root.walk()
+    )
 
 
 def _unfit_by_header(raw: bytes, root: Part, stamp_key: bytes) -> Reason | None:
@@ -167,35 +175,64 @@ def _unfit_by_type(raw: bytes, part: Part) -> Reason | None:
 
 
 def _search(raw: bytes, root: Part) -> _Found:
-    bodies = [_read_body(raw, leaves) for leaves in _bodies(raw, root)]
-    almost = tuple(dict.fromkeys(word for body in bodies for word in body.almost))
+    bodies = inline.bodies(raw, root)
+    leaves = [leaf for body in bodies for leaf in body]
+    almost = tuple(dict.fromkeys(word for leaf in leaves for word in leaf.almost))
     header = _header_marker(raw, root)
-    body = next((body for body in bodies if body.marked), None)
+    body = next((body for body in bodies if inline.marked(body)), None)
     if body is None:
         if header is None:
-            return _Found(None, (), _unmarked(raw, root, bodies), almost)
+            return _Found(None, (), _unmarked(raw, root, leaves), almost or _hidden(raw, root, leaves))
         if not bodies:
             return _Found(header, (), Reason.NO_BODY, almost)
         body = bodies[0]
-    markers = [found.marker for target in body.targets for found in target.found]
-    merged = header if header is not None else markers[0]
-    for other in markers:
+    markers = [header] if header is not None else []
+    markers += [found.marker for leaf in leaves for found in leaf.found]
+    if sum(len(leaf.found) + leaf.in_quotes for leaf in leaves) > marker.MAX_MARKERS:
+        return _Found(markers[0], (), Reason.TOO_MANY_MARKERS, almost)
+    merged = markers[0]
+    for other in markers[1:]:
         if not merged.agrees(other):
             return _Found(merged, (), Reason.CONTRADICTING, almost)
         merged = merged.merged(other)
-    return _Found(merged, body.targets, body.unfit, almost)
+    changed = [leaf for leaf in leaves if leaf in body or leaf.found]
+    unfit = next((reason for leaf in changed if (reason := _unfit_leaf(leaf)) is not None), None)
+    return _Found(merged, _targets(changed, body), unfit, almost)
 
 
-def _unmarked(raw: bytes, root: Part, bodies: list[_Body]) -> Reason | None:
+def _targets(leaves: list[Leaf], body: Body) -> tuple[Target, ...]:
+    return tuple(
+        Target(leaf.text, leaf.found, leaf.quoted, leaf.body_end, invited=leaf in body)
+        for leaf in leaves
+        if isinstance(leaf.text, Text)
+    )
+
+
+def _unfit_leaf(leaf: Leaf) -> Reason | None:
+    if not isinstance(leaf.text, Text):
+        return Reason.UNIVERSAL_CHARSET if leaf.text is Unreadable.UNIVERSAL else Reason.UNDECODABLE
+    if (pgp := _PGP_INLINE.search(leaf.text.text)) is not None:
+        return Reason.SIGNED if pgp[1] else Reason.ENCRYPTED
+    return None
+
+
+def _unmarked(raw: bytes, root: Part, leaves: list[Leaf]) -> Reason | None:
     """Say where a marker stands that does not count, if there is one."""
-    if any(body.quoted for body in bodies):
+    if any(leaf.in_quotes for leaf in leaves):
         return Reason.QUOTED
-    inline = {id(leaf) for leaves in _bodies(raw, root) for leaf in leaves}
-    if any(_holds_marker(raw, part) for part in root.walk() if id(part) not in inline):
+    own = {id(leaf.part) for leaf in leaves}
+    if any(_holds_marker(raw, part) for part in root.walk() if id(part) not in own):
         return Reason.ATTACHED
     # Only an unreadable body can still hide a marker; the pre-filter says whether it may.
-    unreadable = next((body.unfit for body in bodies if body.unfit is not None), None)
+    unreadable = next((reason for leaf in leaves if (reason := _unfit_leaf(leaf)) is not None), None)
     return unreadable if unreadable is not None and marker.might_be_marked(raw) else None
+
+
+def _hidden(raw: bytes, root: Part, leaves: list[Leaf]) -> tuple[str, ...]:
+    """Return the words of a marker where nobody looks for one: in a tag, a comment, a title, the Subject."""
+    subjects = (words.decoded(value[: parts.MAX_VALUE]) for value in root.values(raw, "subject"))
+    pages = (leaf.text.text for leaf in leaves if isinstance(leaf.text, Text) and leaf.text.html)
+    return next((found for text in (*subjects, *pages) if (found := marker.literal(text))), ())
 
 
 def _holds_marker(raw: bytes, part: Part) -> bool:
@@ -203,68 +240,10 @@ def _holds_marker(raw: bytes, part: Part) -> bool:
         return marker.might_be_marked(raw[part.body_start : part.end])
     if part.children or not part.content_type.startswith("text/"):
         return False
-    leaf = read_leaf(raw, part)
-    if not isinstance(leaf, Text):
-        return False
-    return bool(marker.find(leaf.text, html=leaf.html, flowed=leaf.flowed, delsp=leaf.delsp).found)
-
-
-def _read_body(raw: bytes, leaves: tuple[Part, ...]) -> _Body:
-    targets: list[Target] = []
-    almost: list[str] = []
-    quoted, unfit = False, None
-    for part in leaves:
-        leaf = read_leaf(raw, part)
-        if not isinstance(leaf, Text):
-            unfit = Reason.UNIVERSAL_CHARSET if leaf is Unreadable.UNIVERSAL else Reason.UNDECODABLE
-            continue
-        findings = marker.find(leaf.text, html=leaf.html, flowed=leaf.flowed, delsp=leaf.delsp)
-        spans = findings.quotes if leaf.html else tuple(quotes.quoted_ranges(leaf.text))
-        own = tuple(found for found in findings.found if not quotes.inside(spans, found.start))
-        quoted = quoted or len(own) < len(findings.found)
-        almost += findings.almost
-        if _PGP_INLINE.search(leaf.text) is not None:
-            unfit = Reason.SIGNED if "BEGIN PGP SIGNED" in leaf.text else Reason.ENCRYPTED
-        targets.append(Target(leaf, own, spans, findings.body_end))
-    return _Body(tuple(targets), quoted, tuple(almost), unfit)
-
-
-def _bodies(raw: bytes, part: Part) -> Iterator[tuple[Part, ...]]:
-    """Yield the leaves of each inline body, in the order of the mail: one leaf, or all alternatives of it."""
-    if part.content_type in _TEXTS and not part.children:
-        if part.disposition != "attachment" and not part.named:
-            yield (part,)
-    elif part.content_type == "multipart/alternative":
-        leaves = tuple(leaf for child in part.children for leaves in _bodies(raw, child) for leaf in leaves)
-        if leaves:
-            yield leaves
-    elif part.content_type == "multipart/related":
-        yield from _bodies(raw, _related_root(raw, part)) if part.children else ()
-    elif part.content_type.startswith("multipart/"):
-        for child in part.children:
-            yield from _bodies(raw, child)
-
-
-def _related_root(raw: bytes, part: Part) -> Part:
-    """Return the part that `start` names (RFC 2387), or the first."""
-    start = part.param("start").encode("latin-1")
-    named = (child for child in part.children if start and start in child.values(raw, "content-id"))
-    return next(named, part.children[0])
+    leaf = inline.read(raw, part)
+    return bool(leaf.found or leaf.in_quotes)
 
 
 def _header_marker(raw: bytes, root: Part) -> Marker | None:
     values = root.values(raw, marker.HEADER)
-    return marker.read_header(_decoded(values[0])) if values else None
-
-
-def _decoded(value: bytes) -> str:
-    """Decode a field's value, with encoded words (RFC 2047) and raw 8-bit octets alike."""
-    text = value.decode("utf-8", "replace")
-    try:
-        words = decode_header(text)
-        return "".join(
-            word if isinstance(word, str) else word.decode(charset or "utf-8", "replace")
-            for word, charset in words
-        )
-    except (HeaderParseError, LookupError, ValueError):
-        return text
+    return marker.read_header(words.decoded(values[0])) if values else None

@@ -9,12 +9,12 @@
 import re
 from dataclasses import dataclass, field
 
-from gateway.mail import charsets, marker, markup, quotes, text
+from gateway.mail import marker, markup, quotes, text
 from gateway.mail.eligible import Reading, Target
 from gateway.mail.marker import Found
 from gateway.mail.text import CannotRewrite, Edit, Splice
 
-__all__ = ["CannotRewrite", "Footer", "edits", "encodable", "rewrite"]
+__all__ = ["CannotRewrite", "Footer", "edits", "rewrite"]
 
 _BLANK = re.compile(rf"[\s{markup.ZERO_WIDTH}]*")
 _SIGNATURE = re.compile(r"^-- ?\r?$", re.MULTILINE)
@@ -40,7 +40,7 @@ def rewrite(raw: bytes, reading: Reading, footer: Footer | None) -> bytes:
     """
     changes: list[Splice] = []
     for target in reading.targets:
-        changes += text.splices(raw, target.leaf, edits(target, footer))
+        changes += text.splices(raw, target.leaf, edits(target, footer if target.invited else None))
     changes += [(named.start, named.end, b"") for named in reading.root.named_fields(marker.HEADER)]
     return text.apply(raw, changes)
 
@@ -54,19 +54,6 @@ def edits(target: Target, footer: Footer | None) -> list[Edit]:
         wanted = footer if number == 0 else None
         found += _html_edits(target, spot, wanted) if target.leaf.html else [_text_edit(target, spot, wanted)]
     return found
-
-
-def encodable(footer: Footer, charset: str) -> list[str]:
-    """Return what a leaf in this charset could not show, each character once; of the HTML, what is not ASCII.
-
-    Raises LookupError for a charset we do not know.
-    """
-    name = charsets.canonical(charset)
-    if name is None:
-        raise LookupError(f"unknown charset {charset!r}")
-    return charsets.offending(footer.text, name) + [
-        char for char in dict.fromkeys(footer.html) if not char.isascii()
-    ]
 
 
 def _html_edits(target: Target, spot: Found, footer: Footer | None) -> list[Edit]:

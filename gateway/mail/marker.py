@@ -8,32 +8,42 @@ entities and zero-width characters between letters, but the letters themselves s
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import islice
 
 from gateway.mail import markup, sieve
+from gateway.mail.words import clean
 
 HEADER = "x-relay-rejection"
 """The header field, in lower case, that does the same for tools that set headers."""
 
-_MARKER = re.compile(
-    r"""
-    \[ \s{0,99}+ \[ \s{0,99}+ relay \s{0,99}+ : \s{0,99}+ rejection (?![A-Za-z0-9_-])
-    (?P<attributes> (?> "[^"]{0,300}" | [^"\[\]] ){0,1000}+ )
-    \] \s{0,99}+ \]
-    """,
+MAX_MARKERS = 100
+"""Markers of one leaf that are read; a thread in which all mails are quoted has some ten."""
+MAX_ATTRIBUTES = 300
+"""Characters between a marker's words and its end; more is the author's text, and an end was forgotten."""
+MAX_LINE_ENDS = 3
+"""Lines on which mailers may have put the rest of a marker; an empty line never stands in one."""
+_HEAD = re.compile(
+    r"\[ \s{0,99}+ \[ \s{0,99}+ relay \s{0,99}+ : \s{0,99}+ rejection (?![A-Za-z0-9_-])",
     re.VERBOSE | re.IGNORECASE,
 )
+_TAIL = re.compile(r'(?P<attributes>(?>"[^"]*+"|[^"\[\]])*+)\]\s{0,99}+\]')
+_LINE_ENDS = re.compile(rf"[\r\n{markup.BREAK}]\s*+")
+_EMPTY_LINE = re.compile(rf"(?:\r\n?+|\n)[^\S\r\n]*+[\r\n]|{markup.BREAK}[^\S{markup.BREAK}]*+{markup.BREAK}")
 _ATTRIBUTE = re.compile(
     r"""([A-Za-z][A-Za-z0-9_-]*)\s*=\s*(?:"([^"]*)"|'([^']*)'(?=[\s\]]|$)|([^\s"]+))|(\S+)"""
 )
-_SEMICOLON = re.compile(r""";(?=[^"]*(?:"[^"]*"[^"]*)*\Z)""")
+_QUOTED_OR_SEMICOLON = re.compile(r'"[^"]*+"?|;')
 """Between the words of a header field, as tools are used to; inside quotes it belongs to the value."""
 _ALMOST = re.compile(r"\[\s{0,99}+\[?\s{0,99}+([A-Za-z]{4,7})\s{0,9}+[:;.,]?\s{0,9}+([A-Za-z]{5,12})")
+_MAX_ALMOST = 1_000
+"""Pairs of words in brackets that are compared with ours; a hint is not worth more."""
+_MAX_REPORTED = 10
 _CLOSE_ENOUGH = 0.7
 """Share of letters in common that makes a misspelling; `rejction` has 0.94, `relation` 0.59."""
-_WHITE = re.compile(r"\s+")
 
 _BRACKETS_REACH = 101
 """Characters within which a marker's two brackets stand."""
@@ -106,33 +116,61 @@ def find(text: str, *, html: bool, flowed: bool = False, delsp: bool = False) ->
     """Find each marker in a decoded leaf, and what was meant to be one."""
     plain = markup.read_html(text) if html else markup.read_text(text, flowed=flowed, delsp=delsp)
     found: list[Found] = []
-    spans: list[tuple[int, int]] = []
-    for match in _MARKER.finditer(plain.folded):
-        at, end = match.span("attributes")
-        marker = parse_attributes(plain.folded[at:end], plain.text[at:end])
-        found.append(Found(marker, plain.pieces(*match.span())))
-        spans.append(match.span())
     # The second bracket of a whole marker begins no broken one.
-    whole = {place for start, end in spans for place in range(start, min(start + _BRACKETS_REACH, end))}
+    whole: set[int] = set()
+    for start, at, stop, end in islice(_whole(plain.folded), MAX_MARKERS + 1):
+        marker = parse_attributes(plain.folded[at:stop], plain.text[at:stop])
+        found.append(Found(marker, plain.pieces(start, end)))
+        whole.update(range(start, min(start + _BRACKETS_REACH, end)))
     almost = dict.fromkeys(
         f"[[{match[1]}:{match[2]}"
-        for match in _ALMOST.finditer(plain.folded)
+        for match in islice(_ALMOST.finditer(plain.folded), _MAX_ALMOST)
         if match.start() not in whole and _like(match[1], "relay") and _like(match[2], "rejection")
     )
-    return Findings(tuple(found), tuple(almost), plain.quotes, plain.body_end)
+    return Findings(tuple(found), tuple(almost)[:_MAX_REPORTED], plain.quotes, plain.body_end)
+
+
+def _whole(folded: str) -> Iterator[tuple[int, int, int, int]]:
+    """Yield start of marker, start and end of its attributes, and its end, for each that has an end."""
+    at = 0
+    while (head := _HEAD.search(folded, at)) is not None:
+        at = head.end()
+        tail = _TAIL.match(folded, at, _farthest_end(folded, head))
+        if tail is not None and tail.end("attributes") - at <= MAX_ATTRIBUTES:
+            yield head.start(), *tail.span("attributes"), tail.end()
+            at = tail.end()
+
+
+def _farthest_end(folded: str, head: re.Match[str]) -> int:
+    """Return the index before which a marker that begins so must end."""
+    end = head.end() + MAX_ATTRIBUTES + _BRACKETS_REACH
+    if (empty := _EMPTY_LINE.search(folded, head.start(), end)) is not None:
+        end = empty.start()
+    for number, line_end in enumerate(_LINE_ENDS.finditer(folded, head.start(), end)):
+        if number == MAX_LINE_ENDS:
+            return line_end.start()
+    return end
+
+
+def literal(text: str) -> tuple[str, ...]:
+    """Return the words of a marker that stands in source text, be it in a tag or a comment."""
+    return ("[[relay:rejection",) if _HEAD.search(text) is not None else ()
 
 
 def parse_attributes(folded: str, text: str) -> Marker:
-    """Read `key=value` words; `folded` and `text` are the same words in ASCII punctuation and as written."""
+    """Read `key=value` words; `folded` and `text` are the same words in ASCII punctuation and as written.
+
+    Each value is cleaned here, once, for all who keep it.
+    """
     values: dict[str, str] = {}
     unknown: list[str] = []
     for match in _ATTRIBUTE.finditer(folded):
-        key = (match[1] or match[5]).lower()
+        key = clean((match[1] or match[5]).lower())
         group = next((number for number in (2, 3, 4) if match[number] is not None), None)
         if group is None or key not in _ATTRIBUTES or _ATTRIBUTES[key] in values:
             unknown.append(key)
             continue
-        value = _WHITE.sub(" ", text[slice(*match.span(group))]).strip()
+        value = clean(text[slice(*match.span(group))])
         if value:
             values[_ATTRIBUTES[key]] = value
     return Marker(**values, unknown=tuple(unknown))
@@ -140,7 +178,8 @@ def parse_attributes(folded: str, text: str) -> Marker:
 
 def read_header(value: str) -> Marker:
     """Read the marker's attributes from the value of an X-Relay-Rejection field."""
-    plain = markup.read_text(_SEMICOLON.sub(" ", value))
+    spaced = _QUOTED_OR_SEMICOLON.sub(lambda match: " " if match[0] == ";" else match[0], value)
+    plain = markup.read_text(spaced)
     return parse_attributes(plain.folded, plain.text)
 
 

@@ -9,12 +9,15 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 ZERO_WIDTH = (
     "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f"
     "\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064\ufeff"
 )
 """Characters that nobody sees and that composers leave between letters."""
+BREAK = "\u2029"
+"""What stands in the reading of HTML for the start and the end of a block."""
 _ZERO_WIDTH = re.compile(f"[{ZERO_WIDTH}]+")
 _FOLD = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F) if not chr(code - 0xFEE0).isalnum()}
 _FOLD |= dict.fromkeys(map(ord, "【〔［〖"), ord("[")) | dict.fromkeys(map(ord, "】〕］〗"), ord("]"))
@@ -23,7 +26,8 @@ _FOLD |= dict.fromkeys(map(ord, "：﹕ː∶꞉"), ord(":")) | dict.fromkeys(map
 _FOLD |= dict.fromkeys(map(ord, "\u00a0\u2002\u2003\u2005\u2007\u2009\u200a\u202f\u3000"), ord(" "))
 
 # The same three patterns, on bytes, are what the raw pre-filter takes out: keep them in step.
-_HIDDEN = r"<!--(?>.*?-->|.*)|<(?i:style|script|title)\b(?>.*?</(?i:style|script|title)\s*>|.*)"
+# A comment ends as HTML5 has it, section 13.2.5: at once, too, and at `--!>`.
+_HIDDEN = r"<!--(?>-?>|.*?--!?>|.*)|<(?i:style|script|title)\b(?>.*?</(?i:style|script|title)\s*>|.*)"
 # No "<" inside a tag: no search for its end goes beyond the next one, so many unclosed tags cost linear time.
 _TAG = r"""</?[A-Za-z!?](?>(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>|[^<>]*+>)"""
 _ENTITY = r"&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"
@@ -81,9 +85,10 @@ _QUOTE_TO_END = re.compile(
     | border:\s*none;\s*border-top:\s*solid\s+\#?(?:e1e1e1|b5c4df)
     """
 )
-_QUOTE_DIV = re.compile(
-    r"""(?i)\b(?:class|id)\s*=\s*["']?[^"'>]*\b(?:gmail_quote|yahoo_quoted|protonmail_quote)\b"""
-)
+_CLASS_OR_ID = re.compile(r"""(?i)\b(?:class|id)\s*+=\s*+(?:"([^"]*+)|'([^']*+)|([^\s"'>]++))""")
+_QUOTE_CLASS = re.compile(r"(?i)\b(?:gmail_quote|yahoo_quoted|protonmail_quote)\b")
+_MAX_TAG = 1 << 14
+"""Characters of a tag in which its class and id are looked for; pictures in an attribute are longer."""
 _FLOWED_END = re.compile(r" \r?\n(?![> ])")
 
 
@@ -118,7 +123,7 @@ class Plain:
         while number and self.stretches[number].at + self.stretches[number].length <= start:
             number += 1
         found: list[tuple[int, int]] = []
-        for stretch in self.stretches[number:]:
+        for stretch in islice(self.stretches, number, None):
             if stretch.at >= end:
                 break
             if stretch.tag or (not stretch.length and not found):
@@ -170,7 +175,7 @@ def read_text(source: str, *, flowed: bool = False, delsp: bool = False) -> Plai
 
 
 def read_html(source: str) -> Plain:
-    """Read HTML: block tags are line ends, other tags and what is hidden are nothing."""
+    """Read HTML: block tags are BREAK, other tags and what is hidden are nothing."""
     reading, quotes, at = _Reading(), _Quotes(len(source)), 0
     body_end = len(source)
     for match in _tokens(source):
@@ -188,7 +193,7 @@ def read_html(source: str) -> Plain:
         else:
             name = _TAG_NAME.match(match[0])
             block = name is not None and name[2].lower() in _BLOCKS
-            reading.add("\n" if block else "", match.start(), match.end(), tag=True)
+            reading.add(BREAK if block else "", match.start(), match.end(), tag=True)
             if name is not None:
                 quotes.tag(match[0], name[2].lower(), match.start(), match.end(), closing=bool(name[1]))
                 if name[1] and name[2].lower() == "body":
@@ -199,6 +204,14 @@ def read_html(source: str) -> Plain:
 
 def _tokens(source: str) -> Iterator[re.Match[str]]:
     return _TOKEN.finditer(source)
+
+
+def _is_quote(tag: str) -> bool:
+    """Whether class or id of a tag is what web mailers give to the mail that is answered."""
+    return any(
+        _QUOTE_CLASS.search(match[match.lastindex or 0]) is not None
+        for match in _CLASS_OR_ID.finditer(tag, 0, _MAX_TAG)
+    )
 
 
 class _Quotes:
@@ -221,9 +234,9 @@ class _Quotes:
             return
         if closing:
             return
-        if _QUOTE_TO_END.search(tag) is not None:
+        if _QUOTE_TO_END.search(tag, 0, _MAX_TAG) is not None:
             self.open_at, self.element, self.depth = start, "", 1
-        elif name == "blockquote" or _QUOTE_DIV.search(tag) is not None:
+        elif name == "blockquote" or _is_quote(tag):
             self.open_at, self.element, self.depth = start, name, 1
 
     def finish(self) -> list[tuple[int, int]]:

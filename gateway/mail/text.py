@@ -18,7 +18,7 @@ Edit = tuple[int, int, str]
 Splice = tuple[int, int, bytes]
 """Start, end and what stands there instead; offsets into the raw mail."""
 
-_CHARSET = re.compile(rb";(\s*)charset(?:\*\d*\*?)?\s*=\s*(?:\"[^\"]*\"|[^;\s]*)", re.IGNORECASE)
+_CHARSET = re.compile(rb";(\s*+)charset(?:\*\d*+\*?)?\s*+=\s*+(?:\"[^\"]*+\"|[^;\s]*+)", re.IGNORECASE)
 _UNIVERSAL = (
     "utf-16",
     "utf-16le",
@@ -107,8 +107,10 @@ def splices(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splice]:
     if not edits:
         return []
     part = leaf.part
+    if part.fields and part.body_start == part.fields[-1].end:
+        raise CannotRewrite("the leaf's header has no end")
     try:
-        changes = [leaf.decoded.byte_edit(*edit) for edit in _joined(edits)]
+        changes = leaf.decoded.byte_edits(_joined(edits))
     except UnicodeEncodeError:
         return _moved_to_utf_8(raw, leaf, edits)
     if part.encoding not in transfer.IDENTITY:
@@ -166,7 +168,7 @@ def _relabelled(raw: bytes, part: Part, charset: str | None, encoding: str | Non
     if charset is not None:
         name = charset.encode("ascii")
         if types:
-            found.append(_charset_splice(raw, types[0].start, types[0].end, name))
+            found += _charset_splices(raw, types[0].start, types[0].end, name)
         else:
             if part.depth == 0 and not part.named_fields("mime-version"):
                 added += b"MIME-Version: 1.0\r\n"
@@ -179,15 +181,19 @@ def _relabelled(raw: bytes, part: Part, charset: str | None, encoding: str | Non
             added += line
     if added:
         at = part.fields[-1].end if part.fields else part.start
-        if part.fields and not raw[:at].endswith(b"\n"):
-            raise CannotRewrite("the leaf's header has no end")
         found.append((at, at, added))
     return sorted(found)
 
 
-def _charset_splice(raw: bytes, start: int, end: int, name: bytes) -> Splice:
+def _charset_splices(raw: bytes, start: int, end: int, name: bytes) -> list[Splice]:
+    """Return the splices that declare this charset, and no other, in a Content-Type."""
     field = raw[start:end]
-    if (match := _CHARSET.search(field)) is not None:
-        return start + match.start(), start + match.end(), b";" + match[1] + b"charset=" + name
+    if sections := list(_CHARSET.finditer(field)):
+        first, *others = sections
+        declared = b";" + first[1] + b"charset=" + name
+        return [
+            (start + first.start(), start + first.end(), declared),
+            *((start + section.start(), start + section.end(), b"") for section in others),
+        ]
     at = len(field.rstrip(b"\r\n\t ;"))
-    return start + at, start + at, b"; charset=" + name
+    return [(start + at, start + at, b"; charset=" + name)]

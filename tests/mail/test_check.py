@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from gateway.mail import check, eligible, footer
@@ -60,6 +62,33 @@ def test_a_wrong_wish_is_found_too(invitation: Footer, monkeypatch: pytest.Monke
     copy = footer.rewrite(MAIL, reading, invitation)
     with pytest.raises(CheckFailed, match="author"):
         check.check(MAIL, copy, reading, invitation)
+
+
+@pytest.mark.parametrize("grown", [(0, 700), (-15, 0), (0, 30)])
+def test_a_marker_that_swallows_text_is_found_too(invitation: Footer, grown: tuple[int, int]) -> None:
+    """The check does not believe where a marker ends: text before it, text behind it, or much of either."""
+    mail = MAIL.replace("佐々木様\r\n".encode(), "佐々木様\r\n\r\nWe regret.\r\n\r\n".encode())
+    mail = mail.replace(
+        "さようなら".encode(), b"\r\nDear X, we liked you.\r\n" + b"word and word\r\n" * 99 + b"[1]"
+    )
+    reading = eligible.read(mail, stamp_key=b"")
+    (target,) = reading.targets
+    ((start, end),) = target.found[0].pieces
+    pieces = ((start + grown[0], end + grown[1]),)
+    greedy = replace(target, found=(replace(target.found[0], pieces=pieces),))
+    wrong = replace(reading, targets=(greedy,))
+    with pytest.raises(CheckFailed, match="more than a marker"):
+        check.check(mail, footer.rewrite(mail, wrong, invitation), wrong, invitation)
+
+
+def test_a_marker_left_in_another_body_is_found(invitation: Footer) -> None:
+    second = PLAIN + b"[[relay:rejection]]\r\n"
+    mail = MAIL.replace(b"--m\r\nContent-Type: application/pdf\r\n\r\nPDF\r\n", b"--m\r\n" + second)
+    reading = eligible.read(mail, stamp_key=b"")
+    check.check(mail, footer.rewrite(mail, reading, invitation), reading, invitation)
+    forgetful = replace(reading, targets=reading.targets[:1])
+    with pytest.raises(CheckFailed, match="a marker was left"):
+        check.check(mail, footer.rewrite(mail, forgetful, invitation), forgetful, invitation)
 
 
 def test_a_mail_that_was_not_rewritten_fails(invitation: Footer) -> None:

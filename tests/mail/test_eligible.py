@@ -104,6 +104,107 @@ def test_markers_that_agree_are_one() -> None:
     assert (reading.marker.template, reading.marker.job, reading.marker.stage) == ("a", "営業", "final")
 
 
+def test_each_branch_of_an_alternative_gets_one_invitation() -> None:
+    """Apple Mail puts the text below an attachment into a second HTML part."""
+    for first, second, invited in (
+        (b"", b"[[relay:rejection]]", 1),
+        (b"[[relay:rejection]]", b"", 0),
+        (b"", b"", 1),
+    ):
+        raw = (
+            b"X-Relay-Rejection: tpl=a\r\n"
+            b"Content-Type: multipart/alternative; boundary=a\r\n\r\n--a\r\n\r\nplain\r\n"
+            b"--a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+            b"--b\r\nContent-Type: text/html\r\n\r\n<p>0 " + first + b"</p>\r\n"
+            b"--b\r\nContent-Type: application/pdf\r\n\r\nx\r\n"
+            b"--b\r\nContent-Type: text/html\r\n\r\n<p>1 " + second + b"</p>\r\n--b--\r\n--a--\r\n"
+        )
+        targets = eligible.read(raw, stamp_key=b"").targets
+        assert [target.leaf.text[:4] for target in targets if target.invited] == ["plai", f"<p>{invited}"]
+        assert all(target.invited for target in targets)
+
+
+def test_a_second_body_only_loses_its_markers() -> None:
+    raw = (
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + BODY + b"--b\r\n\r\nno marker\r\n"
+        b"--b\r\n" + BODY + b"--b--\r\n"
+    )
+    targets = eligible.read(raw, stamp_key=b"").targets
+    assert [(target.leaf.part.start, target.invited) for target in targets] == [
+        (raw.index(b"\r\nDear"), True),
+        (raw.rindex(b"\r\nDear"), False),
+    ]
+    contradicting = raw.replace(b"rejection", b"rejection tpl=a", 1).replace(
+        b"rejection]", b"rejection tpl=b]"
+    )
+    assert verdict(contradicting) is Reason.CONTRADICTING
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Subject: [[relay:rejection tpl=a]]\r\n\r\nhello",
+        b"Subject: =?utf-8?q?=5B=5Brelay=3Arejection=5D=5D?=\r\n\r\nhello",
+        b"Content-Type: text/html\r\n\r\n<title>[[relay:rejection]]</title>",
+        b"Content-Type: text/html\r\n\r\n<!-- [[Relay: rejection]] -->",
+        b"Content-Type: text/html\r\n\r\n<img alt='[[relay:rejection name=secret]]'>",
+    ],
+)
+def test_a_marker_where_nobody_looks_is_reported(raw: bytes) -> None:
+    reading = eligible.read(raw, stamp_key=b"")
+    assert (reading.marker, reading.almost) == (None, ("[[relay:rejection",))
+
+
+def test_a_marker_in_a_comment_beside_a_real_one_is_not_reported() -> None:
+    raw = b"Content-Type: text/html\r\n\r\n<!--[[relay:rejection]]--><p>[[relay:rejection]]</p>"
+    assert eligible.read(raw, stamp_key=b"").almost == ()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Content-Type: text/plain; x=" + b"a" * 9_000 + b"\r\n",
+        b"Content-Disposition: inline" + b";" * 9_000 + b"\r\n",
+        b"X-Relay-Rejection: job=" + b"a" * 3_000 + b"\r\n",
+        b"X-Other: " + b"a" * 300_000 + b"\r\n",
+        b"X: y\r\n" * 10_001,
+    ],
+)
+def test_a_header_is_not_read_in_halves(header: bytes) -> None:
+    assert verdict(header + BODY) is Reason.HEADER_TOO_LARGE
+    part = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + header + BODY + b"--b--\r\n"
+    in_part = header.startswith((b"Content-", b"X: y"))
+    assert verdict(part) is (Reason.HEADER_TOO_LARGE if in_part else None)
+
+
+def test_markers_without_number_are_no_request() -> None:
+    assert verdict(b"\r\n" + b"[[relay:rejection]]\r\n" * 100) is None
+    assert verdict(b"\r\n" + b"[[relay:rejection]]\r\n" * 101) is Reason.TOO_MANY_MARKERS
+
+
+@pytest.mark.parametrize(
+    ("value", "job"),
+    [
+        (b"job==?utf-8?B?5Za25qWt?=", "営業"),
+        (b"job==?utf-8?B?5Za2?=\r\n =?utf-8?B?5qWt?=", "営業"),
+        (b"job==?utf-8?B?5Za=?= =?utf-8?B?25qWt?=", None),
+        (b'job="=?utf-8?B?5Q==?= =?utf-8?B?lrbmpa0=?="', "営業"),
+        (b"job==?iso-2022-jp?B?GyRCMUQ2SBsoQg==?=", "営業"),
+        (b"job==?utf-8*ja?Q?=E5=96=B6_x?=", "営"),
+        ("job=営業".encode(), "営業"),
+        ("job=営業; stage==?utf-8?q?final?=".encode(), "営業"),
+        (b"job==?unicode_escape?q?=5Cud800?=", "=?unicode_escape?q?=5Cud800?="),
+        (b"job==?utf-7?q?+2AA-?=", "=?utf-7?q?+2AA-?="),
+        (b"job==?utf-8?q?a=00b=1B?=", "ab"),
+    ],
+)
+def test_a_header_marker_is_decoded_by_charsets_that_we_know(value: bytes, job: str | None) -> None:
+    reading = eligible.read(b"X-Relay-Rejection: " + value + b"\r\n\r\nhello\r\n", stamp_key=b"")
+    assert reading.marker is not None
+    assert reading.marker.job is not None if job is None else reading.marker.job == job
+    assert "\0" not in str(reading.marker)
+
+
 def test_each_reason_has_a_code_and_a_sentence() -> None:
     assert str(Reason.SIGNED) == "signed"
     assert all(reason.sentence.endswith(".") and " " not in reason for reason in Reason)

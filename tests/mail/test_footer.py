@@ -96,21 +96,36 @@ def test_a_leaf_in_a_charset_without_japanese_moves_to_utf_8() -> None:
     assert body.startswith(b"caf=C3=A9 =E2=80=93=20\r\n=E6=A1=88")
 
 
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "; charset*0=us-; charset*1=ascii; x=y",
+        ";\r\n\tcharset*0*=us-;\r\n\tcharset*1=ascii; x=y",
+        "; x=y; charset*0=us-; charset*1=ascii",
+    ],
+)
+def test_a_charset_in_sections_is_replaced_whole(declared: str) -> None:
+    """RFC 2231, section 3."""
+    raw = f"MIME-Version: 1.0\r\nContent-Type: text/plain{declared}\r\n\r\n[[relay:rejection]]\r\n".encode()
+    reading = eligible.read(raw, stamp_key=b"")
+    copy = footer.rewrite(raw, reading, FOOTER)
+    check.check(raw, copy, reading, FOOTER)
+    assert copy.count(b"charset") == copy.count(b"charset=utf-8") == 1
+    assert b"x=y" in copy
+
+
+def test_a_header_without_end_takes_no_invitation() -> None:
+    raw = b"Subject: x\r\nX-Relay-Rejection: tpl=a\r\n"
+    with pytest.raises(footer.CannotRewrite, match="no end"):
+        footer.rewrite(raw, eligible.read(raw, stamp_key=b""), FOOTER)
+
+
 def test_no_8_bit_octets_enter_a_leaf_that_had_none() -> None:
     """Its client need not have asked for 8BITMIME."""
     raw = PLAIN.format(params="", body="[[relay:rejection]]\r\n").encode()
     copy = footer.rewrite(raw, eligible.read(raw, stamp_key=b""), FOOTER)
     assert copy.isascii()
     assert b"Content-Transfer-Encoding: quoted-printable\r\n" in copy
-
-
-def test_what_a_charset_lacks_is_named() -> None:
-    assert footer.encodable(Footer("①案内～🎉a", "x"), "iso-2022-jp") == ["①", "～", "🎉"]
-    assert footer.encodable(Footer("案内〜", "x"), "Shift_JIS") == ["〜"]
-    assert footer.encodable(Footer("案内", "é"), "utf-8") == ["é"]
-    assert footer.encodable(Footer("案a", "x"), "us-ascii") == ["案"]
-    with pytest.raises(LookupError):
-        footer.encodable(FOOTER, "klingon")
 
 
 def test_a_leaf_with_lines_too_long_for_smtp_is_wrapped() -> None:

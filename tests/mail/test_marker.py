@@ -43,6 +43,12 @@ def test_attributes_are_read_as_written(text: str, expected: Marker) -> None:
         "[[relay:rejection-x]]",
         "[[delay:rejection a]] [relay]",
         "[[ relay ]]",
+        "[[relay:rejection tpl=a\r\n\r\nDear X,\r\n]]",
+        "[[relay:rejection\r\n \u3000\r\n]]",
+        "[[relay:rejection\r\na\r\nb\r\nc\r\n]]",
+        "[[relay:rejection " + "a" * 300 + "]]",
+        '[[relay:rejection job="' + "a" * 300 + '"]]',
+        '[[relay:rejection job="x]]\r\n\r\nI said "yes ]]',
     ],
 )
 def test_other_words_are_no_marker(text: str) -> None:
@@ -68,6 +74,50 @@ def test_a_broken_marker_is_reported_without_its_values(text: str, words: str | 
     assert words is None or marker.might_be_marked(HEADER + b"\r\n" + text.encode())
 
 
+def test_a_marker_without_its_end_does_not_swallow_the_next() -> None:
+    text = "[[relay:rejection tpl=a\r\n\r\nSee note [1\r\n[[relay:rejection tpl=b]]"
+    findings = marker.find(text, html=False)
+    assert [spot.marker for spot in findings.found] == [Marker(template="b")]
+    assert findings.almost == ("[[relay:rejection",)
+
+
+@pytest.mark.parametrize(
+    ("page", "whole"),
+    [
+        ("<p>[[relay:rejection</p><p>Dear X</p><p>]]</p>", False),
+        ("<div>[[relay:rejection</div>\r\n<div>tpl=x]]</div>", False),
+        ("[[relay:rejection<br>\r\ntpl=x]]", True),
+        ("[[relay:rejection\r\n   tpl=x]]", True),
+    ],
+)
+def test_no_marker_goes_on_in_another_paragraph(page: str, whole: bool) -> None:  # noqa: FBT001  # from a table
+    findings = marker.find(page, html=True)
+    assert [spot.marker for spot in findings.found] == ([Marker(template="x")] if whole else [])
+    assert findings.almost == (() if whole else ("[[relay:rejection",))
+
+
+def test_only_so_many_markers_are_read() -> None:
+    findings = marker.find("[[relay:rejection]]\r\n" * 500 + "[[relay:rejektion]]" * 500, html=False)
+    assert len(findings.found) == marker.MAX_MARKERS + 1
+    assert len(findings.almost) <= 10
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("a\0b\x1b[31mc\x7f\x85", "ab[31mc"),
+        ("\u202eorat\u2066\ufeff", "orat"),
+        ("a\ud800b", "ab"),
+        ("a\r\n\tb", "a b"),
+        ("営" * 300, "営" * 200),
+    ],
+)
+def test_values_are_cleaned_once(written: str, kept: str) -> None:
+    """A database refuses NUL and surrogates, a terminal obeys escape sequences."""
+    assert marker.read_header(f'job="{written}" reason="{written}"') == Marker(job=kept, reason=kept)
+    assert marker.read_header(f"a{written[:3]}").unknown[0].isprintable()
+
+
 def test_a_whole_marker_is_not_also_almost_one() -> None:
     assert marker.find("[[relay:rejection tpl=x]]", html=False).almost == ()
 
@@ -91,10 +141,17 @@ def test_html_gives_the_pieces_between_the_tags() -> None:
         "<style>[[relay:rejection]]</style>",
         '<a title="[[relay:rejection]]">x</a>',
         "<script>'[[relay:rejection]]'</script>",
+        "<!-- -- > [[relay:rejection]] -->",
     ],
 )
 def test_what_nobody_sees_is_no_marker(text: str) -> None:
     assert marker.find(f"<p>{text}</p>", html=True).found == ()
+
+
+@pytest.mark.parametrize("comment", ["<!-->", "<!--->", "<!-- a --!>", "<!-- a -->", "<!--a--b-->"])
+def test_a_comment_ends_where_a_browser_ends_it(comment: str) -> None:
+    (spot,) = marker.find(f"{comment}<p>[[relay:rejection]]</p><!-- -->", html=True).found
+    assert spot.start == len(comment) + 3
 
 
 @pytest.mark.parametrize("cut", range(3))

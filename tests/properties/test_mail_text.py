@@ -136,7 +136,7 @@ def test_an_edit_among_escape_sequences_keeps_the_rest(
     decoded = charsets.decode(data, "iso-2022-jp")
     start = min(start, len(decoded.text))
     end = min(start + length, len(decoded.text))
-    changed = transfer.apply(data, [decoded.byte_edit(start, end, new)])
+    changed = transfer.apply(data, decoded.byte_edits([(start, end, new)]))
     assert charsets.decode(changed, "iso-2022-jp").text == text.replaced(decoded.text, [(start, end, new)])
 
 
@@ -150,7 +150,7 @@ def test_decoding_any_bytes_gives_text_with_exact_offsets_or_a_refusal(data: byt
         decoded = charsets.decode(data, charset)
     except charsets.Undecodable:
         return
-    offsets = [decoded.byte_edit(at, at, "")[0] for at in range(len(decoded.text) + 1)]
+    offsets = [edit[0] for edit in decoded.byte_edits([(at, at, "") for at in range(len(decoded.text) + 1)])]
     assert offsets == sorted(set(offsets))
     assert (offsets[0], offsets[-1]) == (0, len(data))
 

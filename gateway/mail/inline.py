@@ -1,0 +1,99 @@
+"""The text that a mail shows of itself: its inline bodies, each with its alternatives, read and searched.
+
+- An alternative shows one branch, so each branch gives one leaf: the one with the marker, or else the last.
+- What else stands in a branch is a body of its own: nobody is invited there, but no marker stays in it.
+- Attached parts and attached messages are somebody else's words, and are not here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gateway.mail import marker, quotes
+from gateway.mail.marker import Found
+from gateway.mail.parts import Part
+from gateway.mail.text import Text, Unreadable, read_leaf
+
+_TEXTS = ("text/plain", "text/html")
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """An inline text leaf, read as far as it can be."""
+
+    part: Part
+    text: Text | Unreadable
+    found: tuple[Found, ...] = ()
+    """The markers outside quoted text, ascending."""
+    in_quotes: int = 0
+    """How many markers stand in quoted text."""
+    quoted: tuple[tuple[int, int], ...] = ()
+    """Ranges of the leaf's text that are quoted mail, ascending."""
+    body_end: int = 0
+    """Index of `</body>` in HTML, or of the end of the text."""
+    almost: tuple[str, ...] = ()
+
+
+Body = tuple[Leaf, ...]
+"""One leaf, or all alternatives of one text."""
+
+
+def bodies(raw: bytes, root: Part) -> list[Body]:
+    """Return the inline bodies, in order; after an alternative what else is in its branches."""
+    return [body for found in _bodies(raw, root) for body in (found.body, *found.rest)]
+
+
+def marked(body: Body) -> bool:
+    """Whether a marker that counts stands in one of the body's alternatives."""
+    return any(leaf.found for leaf in body)
+
+
+def read(raw: bytes, part: Part) -> Leaf:
+    """Read a text leaf and search it."""
+    text = read_leaf(raw, part)
+    if not isinstance(text, Text):
+        return Leaf(part, text)
+    findings = marker.find(text.text, html=text.html, flowed=text.flowed, delsp=text.delsp)
+    spans = findings.quotes if text.html else tuple(quotes.quoted_ranges(text.text))
+    own = tuple(found for found in findings.found if not quotes.inside(spans, found.start))
+    others = len(findings.found) - len(own)
+    return Leaf(part, text, own, others, spans, findings.body_end, findings.almost)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A body with the bodies that are never shown beside it."""
+
+    body: Body
+    rest: tuple[Body, ...] = ()
+
+
+def _bodies(raw: bytes, part: Part) -> Iterator[_Shown]:
+    if part.content_type in _TEXTS and not part.children:
+        if part.disposition != "attachment" and not part.named:
+            yield _Shown((read(raw, part),))
+    elif part.content_type == "multipart/alternative":
+        branches = [list(_bodies(raw, child)) for child in part.children]
+        if shown := [_chosen(branch) for branch in branches if branch]:
+            body = tuple(leaf for branch in shown for leaf in branch.body)
+            yield _Shown(body, tuple(other for branch in shown for other in branch.rest))
+    elif part.content_type == "multipart/related":
+        yield from _bodies(raw, _related_root(raw, part)) if part.children else ()
+    elif part.content_type.startswith("multipart/"):
+        for child in part.children:
+            yield from _bodies(raw, child)
+
+
+def _chosen(branch: list[_Shown]) -> _Shown:
+    """Return the text of a branch that an invitation belongs to, and all others of it as the rest."""
+    one = next((shown for shown in branch if marked(shown.body)), branch[-1])
+    return _Shown(
+        one.body,
+        tuple(body for shown in branch for body in (shown.body, *shown.rest) if body is not one.body),
+    )
+
+
+def _related_root(raw: bytes, part: Part) -> Part:
+    """Return the part that `start` names (RFC 2387), or the first."""
+    start = part.param("start").encode("latin-1")
+    named = (child for child in part.children if start and start in child.values(raw, "content-id"))
+    return next(named, part.children[0])
