@@ -39,7 +39,7 @@ class UnfitAddress(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            "An address is not UTF-8 or holds control characters; give others with --from and --to."
+            "An address holds control characters and cannot be sent; give others with --from and --to."
         )
 
 
@@ -103,7 +103,7 @@ def _addresses(values: Sequence[object]) -> tuple[str, ...]:
 
 
 def _is_fit(address: str) -> bool:
-    return not re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", address)
+    return not re.search(r"[\x00-\x1f\x7f]", address)
 
 
 def _first(addresses: tuple[str, ...]) -> str | None:

@@ -34,8 +34,8 @@ def hold(folder: Path) -> Iterator[None]:
 
     The system lets go of it when the process ends, however it ends.
     """
-    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", str(folder.absolute())):
-        raise FolderUnusable(folder, "its name is not one line of UTF-8, and the settings must name it")
+    if re.search(r"[\x00-\x1f\x7f]", str(folder.absolute())):
+        raise FolderUnusable(folder, "its name holds control characters, and the settings must name it")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder / "demo.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -53,6 +53,5 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 def _shown(folder: Path) -> str:
-    """Return its name for the terminal, one line of UTF-8 whatever stands in it."""
-    text = os.fsencode(folder).decode("utf-8", "backslashreplace")
-    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
+    """Return its name for the terminal, which nothing in it can steer."""
+    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in str(folder))

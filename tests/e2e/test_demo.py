@@ -1,7 +1,6 @@
 """`goen demo`, as a newcomer meets it: the terminal, the mailbox, the page, the agency, the slots."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -131,9 +130,9 @@ def test_a_port_that_is_none_is_wrong_usage(option: str, port: str) -> None:
     assert "65535" in ran.stderr
 
 
-@pytest.mark.parametrize("folder", [b"/proc/x", b"/dev/null/x", b"/tmp/a\nb"])
-def test_data_that_cannot_be_kept_are_an_error_with_words(folder: bytes) -> None:
-    ran = run_demo("--data", os.fsdecode(folder))
+@pytest.mark.parametrize("folder", ["/proc/x", "/dev/null/x", "/tmp/a\nb"])
+def test_data_that_cannot_be_kept_are_an_error_with_words(folder: str) -> None:
+    ran = run_demo("--data", folder)
     assert ran.returncode == 1
     assert re.fullmatch(
         r"Error: The folder .* cannot be used: .*\. Choose another with --data\.\n", ran.stderr
@@ -203,10 +202,10 @@ def test_once_says_that_it_signs_only_for_a_domain(author: str) -> None:
     assert "the domain of the From" in steps[-1]["what"]
 
 
-@pytest.mark.parametrize("address", [b"a\r\nRSET@example.com", b"a\x00@example.com"])
+@pytest.mark.parametrize("address", ["a\r\nRSET@example.com", "a\x00@example.com"])
 @pytest.mark.parametrize("option", ["--from", "--to"])
-def test_once_says_that_an_address_cannot_be_sent(option: str, address: bytes) -> None:
-    code, steps = once(marked("odd"), option, os.fsdecode(address))
+def test_once_says_that_an_address_cannot_be_sent(option: str, address: str) -> None:
+    code, steps = once(marked("odd"), option, address)
     assert (code, [one["step"] for one in steps]) == (1, ["failed"])
     assert "--from and --to" in steps[-1]["what"]
 
