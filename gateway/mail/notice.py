@@ -7,14 +7,14 @@ no name from an address, no cut in an unspaced name.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
 import mailparser
 
-from gateway.mail import markup
+from gateway.mail import markup, names, words
 from gateway.mail.eligible import Reading, Target
 from gateway.mail.text import replaced
 
@@ -84,129 +84,111 @@ _JOBS = (
     ),
 )
 
-_HONORIFIC = r"(?:様|さま|さん|殿|氏)"
-_WORD = r"[^、。，．,\s「」]{1,20}"
-_ADDRESSEE_JA = re.compile(rf"^\s*(?P<name>.{{1,60}}?)\s*{_HONORIFIC}\s*[、,，]?\s*$")
-_ADDRESSEE_EN = re.compile(
-    r"^\s*(?i:dear|hi|hello)\s+(?:(?i:mr|ms|mrs|mx|dr|prof)\.?\s+)?"
-    r"(?P<name>[^\W\d_][\w'’.\- ]{0,60}?)\s*[,:!、.]?\s*$"
-)
-_CLOSING = re.compile(
-    rf"(?:^|[、。，．,\s「])(?P<name>{_WORD}(?:[ \u3000]{_WORD})?)\s{{0,3}}{_HONORIFIC}の"
-    r"[^。\n]{0,30}(?:活躍|健勝|多幸|発展|成功|祈)",
-    re.MULTILINE,
-)
-_RECOMMENDED = re.compile(
-    r"(?:推薦|紹介)(?:いただ|頂|くださ|下さ)[ぁ-ん]{1,5}[、\s]?"
-    rf"(?P<name>{_WORD}?(?:[ \u3000]{_WORD}?)?)\s{{0,3}}{_HONORIFIC}"
-)
-_KANA_IN_BRACKETS = re.compile(r"\s*[（(〔\[][^）)〕\]]*[）)〕\]]\s*$")
-_TITLE = re.compile(r"(?i)^(?:mr|ms|mrs|mx|dr|prof)\.?\s+")
-_TRAILING_HONORIFIC = re.compile(rf"\s*{_HONORIFIC}$")
-_AFFILIATION = re.compile(
-    r"(?:大学院?|学部|学科|研究科|専攻|高校|専門学校|学院|コース|[0-9]年|[一二三四]年|株式会社|有限会社|合同会社|エージェント|部|課|室|支店)$"
-    r"|^(?:株式会社|有限会社|合同会社|[(（]株[)）])"
-)
-_NOBODY = re.compile(
-    r"(?i)応募者|候補者|各位|皆|みな|担当|人事|採用|関係者|お客|学生|受験|志願|御中|エントリー|本人|求職者"
-    r"|\b(?:candidate|applicant|sir|madam|all|team|there|everyone|recipients?|manager|colleagues?)\b"
-)
-_ADDRESS_LINES = 8
-"""Non-blank lines in which the addressee stands; below them, an honorific belongs to a sentence."""
-_LONGEST_LINE = 100
-"""Characters of an addressee line."""
-_MAX_TEXT = 100_000
+_MAX_TEXT = 10_000
 """Characters of a mail that are read; a rejection has some hundred."""
+_MAX_SOURCE = 100_000
+"""Characters of source, tags and style sheets included, in which they stand."""
 _MAX_TO = 1 << 16
 """Octets of To that mail-parser is given, which takes seconds over megabytes of header."""
-_MAX_TOKENS = 4
-"""Words of a name; more is a sentence."""
-_VARIANTS = str.maketrans("髙﨑邊邉齋齊斎濵濱澤德眞廣國", "高崎辺辺斉斉斉浜浜沢徳真広国")
 _KANA = re.compile(r"[ぁ-んァ-ヶ]")
 _ENOUGH_KANA = 5
 """Kana from which a text is Japanese; a name or a quoted word in an English text stays under it."""
 
 
-def read_notice(raw: bytes, reading: Reading, recipient: bytes) -> Notice:
-    """Read what the mail says of the candidate at this envelope address."""
-    text = _text_of(reading)
-    marker = reading.marker
-    names = list(_names(raw, reading, recipient, text))
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a mail says, read once for all its candidates."""
+
+    marker_name: Finding | None
+    display_names: Mapping[str, str]
+    """By address in lower case, as in To."""
+    text_names: tuple[Finding, ...]
+    """Of the text, the likelier first."""
+    jobs: tuple[Finding, ...]
+    stages: tuple[Finding, ...]
+    language: Language
+
+    def notice(self, recipient: bytes, *, alone: bool) -> Notice:
+        """Return what it says of the candidate at this envelope address.
+
+        Unless the candidate is the only one, the name in marker and text may be somebody else's, and only
+        the display name counts.
+        """
+        address = recipient.decode("utf-8", "replace").lower()
+        shown = self._display_name(address)
+        found = [Finding(shown, Source.DISPLAY_NAME)] if shown is not None else []
+        if alone:
+            found = [*((self.marker_name,) if self.marker_name else ()), *found, *self.text_names]
+        conflicts = [
+            what
+            for what, values, same in (
+                ("name", found, names.same_person),
+                ("job", self.jobs, _one_in_the_other),
+                ("stage", self.stages, _same_words),
+            )
+            if any(not same(values[0].value, other.value) for other in values[1:])
+        ]
+        said = bool(self.stages) and self.stages[0].source is Source.MARKER
+        return Notice(
+            name=found[0] if found else None,
+            job=self.jobs[0] if self.jobs else None,
+            stage=self.stages[0] if self.stages and (said or "stage" not in conflicts) else None,
+            language=self.language,
+            conflicts=tuple(conflicts),
+        )
+
+    def _display_name(self, address: str) -> str | None:
+        written = self.display_names.get(address)
+        # A mailer's address book repeats the address where it knows no name.
+        local = address.rpartition("@")[0]
+        return None if written is None or written == local else names.person(written)
+
+
+def read_notice(raw: bytes, reading: Reading, recipient: bytes, *, alone: bool = True) -> Notice:
+    """Read what the mail says of the candidate at this envelope address; see `Letter.notice`."""
+    return read_letter(raw, reading).notice(recipient, alone=alone)
+
+
+def read_letter(raw: bytes, reading: Reading) -> Letter:
+    """Read all that does not depend on the recipient."""
+    text, marker = _text_of(reading), reading.marker
+    name = names.explicit(marker.name) if marker is not None and marker.name else None
     jobs = [Finding(marker.job, Source.MARKER)] if marker is not None and marker.job else []
-    jobs += [Finding(match[1].strip(), Source.BODY) for pattern in _JOBS if (match := pattern.search(text))]
+    matches = (pattern.search(text) for pattern in _JOBS)
+    jobs += [Finding(words.clean(match[1]), Source.BODY) for match in matches if match is not None]
     stages = [Finding(_stage(marker.stage), Source.MARKER)] if marker is not None and marker.stage else []
     stages += [Finding(stage, Source.BODY) for stage in _stages_in(text)]
-    conflicts = [
-        what
-        for what, found, same in (
-            ("name", names, _same_person),
-            ("job", jobs, _one_in_the_other),
-            ("stage", stages, _same_words),
-        )
-        if any(not same(found[0].value, other.value) for other in found[1:])
-    ]
-    said = bool(stages) and stages[0].source is Source.MARKER
-    return Notice(
-        name=names[0] if names else None,
-        job=jobs[0] if jobs else None,
-        stage=stages[0] if stages and (said or "stage" not in conflicts) else None,
+    return Letter(
+        marker_name=Finding(name, Source.MARKER) if name is not None else None,
+        display_names=_display_names(raw, reading),
+        text_names=tuple(_names_in(text)),
+        jobs=tuple(jobs),
+        stages=tuple(stages),
         language=_language(marker.template if marker is not None else None, text),
-        conflicts=tuple(conflicts),
     )
 
 
-def _names(raw: bytes, reading: Reading, recipient: bytes, text: str) -> Iterator[Finding]:
-    if reading.marker is not None and reading.marker.name:
-        yield Finding(reading.marker.name, Source.MARKER)
-    if (name := _person(_display_name(raw, reading, recipient))) is not None:
-        yield Finding(name, Source.DISPLAY_NAME)
-    recommended = _RECOMMENDED.search(text)
-    if recommended is not None and (name := _person(recommended["name"])) is not None:
-        # The addressee is an agency's consultant then, not the candidate.
-        yield Finding(name, Source.BODY)
-    elif (name := _addressee(text)) is not None:
-        yield Finding(name, Source.ADDRESSEE)
-    closing = _CLOSING.search(text)
-    if closing is not None and (name := _person(closing["name"])) is not None:
-        yield Finding(name, Source.CLOSING)
+def _names_in(text: str) -> list[Finding]:
+    # The addressee of a letter with a recommendation is an agency's consultant, not the candidate.
+    sources = (
+        (Source.BODY, names.recommended),
+        (Source.ADDRESSEE, names.addressee),
+        (Source.CLOSING, names.closing),
+    )
+    found = [Finding(name, source) for source, read in sources if (name := read(text)) is not None]
+    if found and found[0].source is Source.BODY:
+        return [one for one in found if one.source is not Source.ADDRESSEE]
+    return found
 
 
-def _addressee(text: str) -> str | None:
-    lines = [line for line in text.splitlines() if line.strip()][:_ADDRESS_LINES]
-    for line in (line.strip() for line in lines if len(line) <= _LONGEST_LINE):
-        for pattern in (_ADDRESSEE_JA, _ADDRESSEE_EN):
-            match = pattern.match(line)
-            if match is not None and (name := _person(match["name"])) is not None:
-                return name
-    return None
-
-
-def _person(written: str | None) -> str | None:
-    """Return the name in what was written, without honorific, title, kana in brackets and affiliation."""
-    if written is None:
-        return None
-    name = written.strip().strip("\"'")
-    for pattern in (_TRAILING_HONORIFIC, _KANA_IN_BRACKETS, _TRAILING_HONORIFIC, _TITLE):
-        name = pattern.sub("", name)
-    words = [word for word in name.split() if _AFFILIATION.search(word) is None]
-    name = " ".join(words)
-    if not name or len(words) > _MAX_TOKENS or "@" in name or _NOBODY.search(name) is not None:
-        return None
-    if any(
-        unicodedata.category(char)[0] in "NPSC" and char not in "'’.-・=＝ー々〆ヶ"
-        for char in name.replace(" ", "")
-    ):
-        return None
-    return name
-
-
-def _display_name(raw: bytes, reading: Reading, recipient: bytes) -> str | None:
-    address = recipient.decode("utf-8", "replace").lower()
+def _display_names(raw: bytes, reading: Reading) -> dict[str, str]:
     header = b"".join(raw[field.start : field.end] for field in reading.root.named_fields("to"))[:_MAX_TO]
-    for name, found in _addressees(header):
-        if found.strip().lower() == address:
-            return name or None
-    return None
+    if not words.all_known(header):
+        return {}
+    found: dict[str, str] = {}
+    for name, address in _addressees(header):
+        found.setdefault(address.strip().lower(), name.strip())
+    return found
 
 
 def _addressees(header: bytes) -> list[tuple[str, str]]:
@@ -240,10 +222,13 @@ def _text_of(reading: Reading) -> str:
     """Return the author's words, of the plain alternative or else of the HTML; no markers, no quotes."""
     if not reading.targets:
         return ""
-    target = next((target for target in reading.targets if not target.leaf.html), reading.targets[0])
+    own = [target for target in reading.targets if target.invited]
+    target = next((target for target in own if not target.leaf.html), own[0])
     cut = [(start, end, "") for start, end in _without_own(target)]
-    text = replaced(target.leaf.text, cut)
-    return (markup.read_html(text).text if target.leaf.html else text)[:_MAX_TEXT]
+    text = replaced(target.leaf.text, cut)[:_MAX_SOURCE]
+    if target.leaf.html:
+        text = markup.read_html(text).text.replace(markup.BREAK, "\n")
+    return text[:_MAX_TEXT]
 
 
 def _without_own(target: Target) -> list[tuple[int, int]]:
@@ -265,28 +250,8 @@ def _language(template: str | None, text: str) -> Language:
 
 
 def _same_words(one: str, other: str) -> bool:
-    return _folded(one) == _folded(other)
+    return names.folded(one) == names.folded(other)
 
 
 def _one_in_the_other(one: str, other: str) -> bool:
-    return _folded(one) in _folded(other) or _folded(other) in _folded(one)
-
-
-def _same_person(one: str, other: str) -> bool:
-    """Whether two names may be one person's: the same, or the family or given name of the other.
-
-    A name in another script may be the same; nobody could tell without guessing.
-    """
-    if _script(one) != _script(other):
-        return True
-    short, long = sorted((_folded(one), _folded(other)), key=len)
-    return long.startswith(short) or long.endswith(short)
-
-
-def _folded(text: str) -> str:
-    return re.sub(r"[\s・.]+", "", unicodedata.normalize("NFKC", text)).casefold().translate(_VARIANTS)
-
-
-def _script(text: str) -> str:
-    first = next((char for char in unicodedata.normalize("NFKC", text) if char.isalpha()), " ")
-    return unicodedata.name(first, "").partition(" ")[0]
+    return names.folded(one) in names.folded(other) or names.folded(other) in names.folded(one)

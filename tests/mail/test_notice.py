@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.mail import eligible
-from gateway.mail.notice import Notice, Source, read_notice
+from gateway.mail.notice import Notice, Source, read_letter, read_notice
 
 MARKER = "[[relay:rejection]]"
 
@@ -66,6 +66,40 @@ def test_sources_rank_marker_display_name_addressee_closing() -> None:
     assert name_of(notice(body)) == ("佐々木", Source.ADDRESSEE)
     assert name_of(notice(body.replace("佐々木様\r\n", "", 1))) == ("佐々木", Source.CLOSING)
     assert name_of(notice("本文です。")) is None
+
+
+def test_with_many_candidates_only_the_display_name_counts() -> None:
+    """The name in the text is at most one's; captured for all, it would show it to the others."""
+    raw = (
+        "From: hr@example.com\r\nTo: a@example.jp, =?utf-8?B?6Yi05pyoIOiKseWtkA==?= <b@example.jp>\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\n\r\n"
+        "山田 太郎 様\r\n「営業」にご応募\r\n最終面接の結果\r\n山田様の今後のご活躍を\r\n"
+        "[[relay:rejection name=山田]]\r\n"
+    ).encode()
+    letter = read_letter(raw, eligible.read(raw, stamp_key=b""))
+    first, second = (letter.notice(address, alone=False) for address in (b"a@example.jp", b"B@example.jp"))
+    assert name_of(first) is None
+    assert name_of(second) == ("鈴木 花子", Source.DISPLAY_NAME)
+    assert (first.conflicts, second.conflicts) == ((), ())
+    assert first.job == second.job == letter.notice(b"a@example.jp", alone=True).job is not None
+    assert first.stage == second.stage is not None
+    assert name_of(letter.notice(b"a@example.jp", alone=True)) == ("山田", Source.MARKER)
+    reading = eligible.read(raw, stamp_key=b"")
+    assert read_notice(raw, reading, b"b@example.jp", alone=False) == second
+    assert read_notice(raw, reading, b"b@example.jp").conflicts == ("name",)
+
+
+def test_the_marker_s_name_is_kept_without_honorific() -> None:
+    assert name_of(notice("本文", marker='[[relay:rejection name="山田様"]]')) == ("山田", Source.MARKER)
+    assert name_of(notice("本文", marker="[[relay:rejection name={{name}}]]")) is None
+
+
+@pytest.mark.parametrize(
+    "to",
+    ["t <t@example.jp>", "=?unicode_escape?q?=5Cud800?= <t@example.jp>", "=?utf-7?q?+2AA-?= <t@example.jp>"],
+)
+def test_an_address_s_local_part_or_an_odd_charset_is_no_name(to: str) -> None:
+    assert notice("本文", to=to).name is None
 
 
 def test_the_display_name_is_that_of_the_envelope_recipient() -> None:

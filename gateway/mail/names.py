@@ -1,0 +1,203 @@
+"""What in a letter is a person's name: words of address told from names, in Japanese and English.
+
+A wrong name is worse than none, so a doubtful one is none: no name is cut out of a sentence or an address.
+What nobody is called is in the two tables of words; what is part of real names is kept out of them.
+"""
+
+import re
+import unicodedata
+
+MAX_WRITTEN = 200
+"""Characters of what may be a name with all its ornaments."""
+_MAX_NAME = 60
+_MAX_WORDS = 4
+"""Words of a name; more is a sentence."""
+_LONGEST_UNSPACED = 8
+"""Characters of a Japanese name without a space: four of the longest family names, and four."""
+
+HONORIFIC = r"(?:様|さま|さん|殿|氏)"
+_TRAILING_HONORIFIC = re.compile(rf"\s*{HONORIFIC}$|(?<=[A-Za-z])[- ](?i:san|sama)$")
+_IN_BRACKETS = re.compile(r"\s*[（(〔\[][^）)〕\]]*+[）)〕\]]\s*$")
+_TITLE = re.compile(r"(?i)^(?:mr|ms|mrs|mx|miss|dr|prof|professor)\.?\s+")
+_AFFILIATION = re.compile(
+    r"(?:大学|大学院|高校|高等学校|専門学校|学院|学科|研究科|専攻|コース|[0-9一二三四]年|エージェント|支店|課"
+    # Not each word on 部 or 室: 阿部, 服部, 長谷部 and 小室, 氷室 are families.
+    r"|[学本業事務理発画術造報ムグ売買究進援作略営流際外証査計達社支]部|[究書長画進発報談策査教]室)$"
+    r"|(?:株式|有限|合同)会社|[(（]株[)）]"
+)
+_OF_NAMES = "'’.-‐・=＝ー々〆ヶ\u200c\u200d"
+"""Of the characters that are no letters, those that stand in names."""
+
+_JA = r"[一-鿿㐀-䶿豈-﫿々〆ヶァ-ー]"
+_SENTENCE = re.compile(
+    rf"様|を|ながら|(?<!や)ました|ません|の.*の|{_JA}(?:[はにへでともや]|から|まで|より|ため){_JA}"
+    rf"|{_JA}(?:める|する|した|して|れる|った|いた|ない|ている|など){_JA}"
+)
+"""What stands between the words of a sentence; the kana of a name are longer, or between no two kanji."""
+_NO_FAMILY = re.compile(
+    # 同様, 仕様, 模様, 異様, 何様 and 左様 end lines; 多様 does after a particle, and 本多 is a family.
+    r"[同仕模異何左]$|(?:^|[のがもは])[多有皆各]$|(?:^|[がも])たく$"
+    # お疲れ様, お客様, ご担当者様; a family name begins with these letters only when kana follow.
+    rf"|^[おご]{_JA}|^(?:おかげ|おつかれ|おたがい|ごちそう|ごくろう|おせわ|あり)$"
+    # 貴殿, also behind the words before it; 大貴 and 裕貴 are given names.
+    r"|(?:^|[ぁ-ん])貴$|^[奥某御方名姓]$"
+)
+"""What a whole name cannot be."""
+_NO_WORD = re.compile(
+    r"(?:[部課社係室店会校学]長|主任|取締役|教授)$"
+    r"|応募者|候補者|各位|担当|人事|採用|関係者|お客|学生|受験|志願|御中|エントリー|求職者"
+)
+"""What no word of a name can be."""
+
+
+def _words(table: str) -> frozenset[str]:
+    return frozenset(table.split())
+
+
+_NOBODY_JA = _words(
+    """
+    皆々 みな みんな 貴方 貴女 貴君 貴社 貴校 貴学 弊社 当社 御社 同社 小社 あなた あなた方 先生
+    本人 保護者 家族 両親 氏名 名前 姓名 宛名 宛先 差出人 送信者 受信者 取引先 得意先 会員
+    ゲスト ユーザー ユーザ テスト サンプル ダミー 見本 匿名 名無し 不明 未定 未設定 未入力 対象者 該当者
+    参加者 出席者 来場者 受講者 登録者 申込者 希望者 内定者 転職者 社員 従業員 スタッフ メンバー オーナー
+    管理者 株主 生徒 卒業生 システム
+    """
+)
+_NEVER_EN = _words(
+    """
+    candidate candidates applicant applicants recipient recipients hiring recruiter recruiters recruiting
+    recruitment recruit noreply no-reply donotreply do-not-reply mailer-daemon postmaster webmaster
+    undisclosed unknown anonymous null none undefined nan nil firstname lastname fullname username surname
+    customer customers everyone everybody from and team department committee company corporation corp inc
+    ltd llc gmbh colleagues participants jobseeker jobseekers
+    """
+)
+"""Words that stand in no name, whatever stands beside them."""
+_NOT_ALONE_EN = _words(
+    """
+    sir sirs madam madams maam ladies gentlemen gentleman lady all there again folks guys friend friends
+    student students guest guests user users member members subscriber subscribers participant attendee
+    attendees party parties interested valued job jobs seeker seekers future former world hr info
+    information mail email e-mail delivery daemon admin administrator support help helpdesk contact office
+    sales service services test tester testing sample example demo dummy placeholder name first last full
+    line gmail outlook yahoo career careers notification notifications system bot group professor prof
+    doctor dr mr ms mrs mx miss colleague whom concern greetings hello hi dear thanks or the your our you my
+    person people human somebody someone anyone nobody parent parents partner partners visitor visitors
+    reader readers graduate graduates intern interns employee employees staff alumni developer developers
+    engineer engineers designer professional professionals talent manager head director reply
+    """
+)
+"""Words that may stand in a name beside others, but make none among themselves."""
+
+_ADDRESSEE_JA = re.compile(rf"^\s*+(?P<name>\S.{{0,59}}?)\s*{HONORIFIC}\s*[、,，]?\s*$")
+_ADDRESSEE_EN = re.compile(r"^\s*+(?i:dear|hi|hello)\s+(?P<name>[^\W\d_][\w'’.\- ‐]{0,60}?)\s*[,:!、.]?\s*$")
+_ADDRESS_LINES = 8
+"""Non-blank lines in which the addressee stands; below them, an honorific belongs to a sentence."""
+_LONGEST_LINE = 100
+"""Characters of an addressee line."""
+_WORD = r"[^、。，．,\s「」]{1,20}"
+_CLOSING = re.compile(
+    rf"(?:^|[、。，．,\s「])(?P<name>{_WORD}(?:[ \u3000]{_WORD})?)\s{{0,3}}{HONORIFIC}の"
+    r"[^。\n]{0,30}(?:活躍|健勝|多幸|発展|成功|祈)",
+    re.MULTILINE,
+)
+_BEFORE_CLOSING = re.compile(
+    r"^(?:末筆(?:では(?:ございます|あります))?(?:ながら|ですが|が)|最後に(?:なりましたが)?|結びに|今後とも|今後も|この度は"
+    r"|また|なお|何卒|どうか|心より)(?=.)"
+)
+_RECOMMENDED = re.compile(
+    r"(?:推薦|紹介)(?:いただ|頂|くださ|下さ)[ぁ-ん]{1,5}[、\s]?"
+    rf"(?P<name>{_WORD}?(?:[ \u3000]{_WORD}?)?)\s{{0,3}}{HONORIFIC}"
+)
+_PLACEHOLDER = re.compile(r"[{}<>%$@\[\]]|__")
+_VARIANTS = str.maketrans("髙﨑邊邉齋齊斎濵濱澤德眞廣國", "高崎辺辺斉斉斉浜浜沢徳真広国")
+
+
+def person(written: str | None) -> str | None:
+    """Return the name in what was written, without honorific, title, kana in brackets and affiliation."""
+    if written is None or len(written) > MAX_WRITTEN:
+        return None
+    words = [word for word in _undressed(written).split() if _AFFILIATION.search(word) is None]
+    name = " ".join(words)
+    if not name or len(words) > _MAX_WORDS or len(name) > _MAX_NAME or _nobody(words):
+        return None
+    if any(unicodedata.category(char)[0] in "NPSC" and char not in _OF_NAMES for char in "".join(words)):
+        return None
+    return None if _initials(words) or any(_too_long(word) for word in words) else name
+
+
+def explicit(written: str) -> str | None:
+    """Return the name that a marker gives, without honorific; None when it is nobody's."""
+    name = _undressed(written)
+    return None if not name or _PLACEHOLDER.search(name) is not None or _nobody(name.split()) else name
+
+
+def addressee(text: str) -> str | None:
+    """Return the name in the line that the letter is addressed to."""
+    lines = [line for line in text.splitlines() if line.strip()][:_ADDRESS_LINES]
+    for line in (line.strip() for line in lines if len(line) <= _LONGEST_LINE):
+        for pattern in (_ADDRESSEE_JA, _ADDRESSEE_EN):
+            match = pattern.match(line)
+            if match is not None and (name := person(match["name"])) is not None:
+                return name
+    return None
+
+
+def recommended(text: str) -> str | None:
+    """Return the candidate's name in a letter to an agency, whose consultant is the addressee."""
+    match = _RECOMMENDED.search(text)
+    return person(match["name"]) if match is not None else None
+
+
+def closing(text: str) -> str | None:
+    """Return the name in the line that wishes all the best."""
+    match = _CLOSING.search(text)
+    return person(_BEFORE_CLOSING.sub("", match["name"])) if match is not None else None
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names may be one person's: the same, or the family or given name of the other.
+
+    A name in another script may be the same; nobody could tell without guessing.
+    """
+    if _script(one) != _script(other):
+        return True
+    short, long = sorted((folded(one), folded(other)), key=len)
+    return long.startswith(short) or long.endswith(short)
+
+
+def folded(text: str) -> str:
+    """Return what is compared: without spaces, width, case and variants of kanji."""
+    return re.sub(r"[\s・.]+", "", unicodedata.normalize("NFKC", text)).casefold().translate(_VARIANTS)
+
+
+def _undressed(written: str) -> str:
+    name = written.strip().strip("\"'")
+    for pattern in (_TRAILING_HONORIFIC, _IN_BRACKETS, _TRAILING_HONORIFIC, _TITLE):
+        name = pattern.sub("", name)
+    return name.strip()
+
+
+def _nobody(words: list[str]) -> bool:
+    plain = [unicodedata.normalize("NFKC", word).casefold().strip(".'’") for word in words]
+    if any(word in _NEVER_EN or word in _NOBODY_JA for word in plain):
+        return True
+    if all(not word or word in _NOT_ALONE_EN for word in plain):
+        return True
+    if any(_NO_WORD.search(word) or _SENTENCE.search(word) for word in plain):
+        return True
+    return _NO_FAMILY.search("".join(plain)) is not None
+
+
+def _initials(words: list[str]) -> bool:
+    return all(len(word.strip(".")) <= 1 and word.isascii() for word in words)
+
+
+def _too_long(word: str) -> bool:
+    """Whether a word with kanji is longer than any name; kana and Latin letters may go on."""
+    return len(word) > _LONGEST_UNSPACED and re.search(r"[一-鿿]", word) is not None
+
+
+def _script(text: str) -> str:
+    first = next((char for char in unicodedata.normalize("NFKC", text) if char.isalpha()), " ")
+    return unicodedata.name(first, "").partition(" ")[0]
