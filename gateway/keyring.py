@@ -2,7 +2,7 @@
 
     master.key (32 bytes, mode 0600) ─ HKDF-SHA256, one info string each ─►
         fields   AES-256-GCM for names, addresses and secrets in the database
-        index    HMAC for look-ups of what is encrypted
+        index    HMAC for look-ups of what is encrypted, and for the links of the consent chain
         link     HMAC in the candidate's link
         nonce    HMAC in the consent form
         stamp    HMAC in our own header field

@@ -259,6 +259,30 @@ async def test_a_withdrawal_between_two_tries_stops_the_second(office: Office, a
     async with serving(agency.routes(), port):
         assert await office.journey().submit_due(10) == 0
     assert agency.received == ()
+    assert [state for state, _, _ in await office.queue()] == [QueueState.DROPPED]
+    assert await office.provided() == 0
+
+
+@pytest.mark.parametrize(
+    ("reply", "state", "provided"),
+    [
+        ("500 Broken", QueueState.DEAD, 1),
+        ("401 No", QueueState.DROPPED, 0),
+        ("410 Gone", QueueState.DEAD, 0),
+    ],
+)
+async def test_a_withdrawal_after_a_try_leaves_a_record_if_the_partner_may_have_it(
+    office: Office, reply: str, state: QueueState, provided: int
+) -> None:
+    async with scripted_partner(answer(reply)) as scripted:
+        office.partner(scripted.endpoint)
+        token = office.invite()
+        await office.consent(token)
+        office.clock.forward(COOLING_OFF)
+        await office.journey().submit_due(10)
+    await office.consent(token, ConsentKind.WITHDRAWN)
+    assert [line[0] for line in await office.queue()] == [state]
+    assert await office.provided() == provided
 
 
 async def test_declining_sends_nothing(office: Office) -> None:
