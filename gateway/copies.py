@@ -15,7 +15,8 @@ from gateway.mail.coded import Coded
 from gateway.mail.dkim_sign import CannotSign, SigningKey, sign
 from gateway.mail.eligible import Reading
 from gateway.mail.footer import Footer
-from gateway.mail.notice import read_notice
+from gateway.mail.marker import Marker
+from gateway.mail.notice import Letter, read_letter
 from gateway.replies import Reply
 from store.records import CopyKind, DeliveryState, PlannedCopy, RejectionDetails
 
@@ -123,10 +124,14 @@ def split_recipients(
     return tuple(r for r in once if r not in others), others
 
 
-def details_of(message: MarkedMessage, candidate: Recipient) -> RejectionDetails:
-    """Read what the notice says of this candidate, as the ledger keeps it."""
-    notice = read_notice(message.content, message.reading, candidate.address)
-    marker = message.reading.marker
+def details_of(
+    letter: Letter, marker: Marker | None, candidate: Recipient, *, alone: bool
+) -> RejectionDetails:
+    """Read what the notice says of this candidate, as the ledger keeps it.
+
+    `alone`: no other candidate gets the message, so the name in its text is theirs.
+    """
+    notice = letter.notice(candidate.address, alone=alone)
     return RejectionDetails(
         name=notice.name.value if notice.name else None,
         name_source=str(notice.name.source) if notice.name else None,
@@ -158,13 +163,14 @@ class Scribe:
     def plan(self, message: MarkedMessage) -> tuple[PlannedCopy, ...]:
         """Decide which copies are to be made: one for each candidate, one for all others together."""
         candidates, others = split_recipients(message.envelope, self.rules)
-        fingerprint = message.fingerprint
+        letter = read_letter(message.content, message.reading)
+        marker, alone = message.reading.marker, len(candidates) == 1
         plans = [
             PlannedCopy(
                 kind=CopyKind.CANDIDATE,
                 recipients=(candidate.address,),
-                link_id=self.link_id(fingerprint, candidate.address),
-                details=details_of(message, candidate),
+                link_id=self.link_id(message.fingerprint, candidate.address),
+                details=details_of(letter, marker, candidate, alone=alone),
             )
             for candidate in candidates
         ]

@@ -200,6 +200,23 @@ async def test_each_candidate_gets_a_link_of_their_own_and_nobody_else_gets_one(
     assert gateway.store.call(counts) == (2, 2)
 
 
+@verb
+def names(tx: Transaction) -> list[str | None]:
+    rows = tx.fetch(RejectionCase.select().order_by(RejectionCase.id))
+    return [tx.unseal_optional(row.name, "rejection_case.name") for row in rows]
+
+
+async def test_with_two_candidates_the_name_in_the_text_belongs_to_neither(open_gateway: OpenGateway) -> None:
+    gateway = await open_gateway()
+    await gateway.send(MARKED, "yamada@example.jp")
+    found = gateway.store.call(names)
+    assert found == ["山田 太郎"]
+    both = MARKED.replace(b"<1@", b"<2@").replace(b"<taro@example.jp>", b"undisclosed-recipients:;")
+    await gateway.send(both, "sato@example.jp", "suzuki@example.jp")
+    found = gateway.store.call(names)
+    assert found == ["山田 太郎", None, None]
+
+
 async def test_a_copy_carries_our_received_field_the_stamp_and_the_signature(
     open_gateway: OpenGateway,
 ) -> None:
