@@ -12,9 +12,10 @@ from gateway.mail import footer as footers
 from gateway.mail import inline, marker, markup, parts
 from gateway.mail.eligible import Reading, Target
 from gateway.mail.footer import Footer
+from gateway.mail.inline import Leaf
 from gateway.mail.marker import Found
 from gateway.mail.parts import Part
-from gateway.mail.text import CannotRewrite, Text, read_leaf, replaced
+from gateway.mail.text import CannotRewrite, Text, replaced
 
 _MAY_CHANGE = ("content-type", "content-transfer-encoding")
 _LONGEST_MARKER = 400
@@ -36,16 +37,17 @@ def check(raw: bytes, rewritten: bytes, reading: Reading, footer: Footer | None)
     root = parts.scan(rewritten)
     before, after = list(reading.root.walk()), list(root.walk())
     _same_tree(before, after)
+    leaves = {id(leaf.part): leaf for body in inline.bodies(rewritten, root) for leaf in body}
     targets = {id(target.leaf.part): target for target in reading.targets}
     for old, new in zip(before, after, strict=True):
         target = targets.get(id(old))
         _same_fields(raw, rewritten, old, new, target)
         _same_bytes_between(raw, rewritten, old, new)
         if target is not None:
-            _intended_text(rewritten, new, target, footer if target.invited else None)
+            _intended_text(leaves.get(id(new)), target, footer if target.invited else None)
         elif not old.children and raw[old.body_start : old.end] != rewritten[new.body_start : new.end]:
             raise CheckFailed("a part that is no target was changed")
-    if reading.targets and any(inline.marked(body) for body in inline.bodies(rewritten, root)):
+    if reading.targets and any(leaf.found for leaf in leaves.values()):
         raise CheckFailed("a marker was left")
 
 
@@ -88,10 +90,10 @@ def _same_bytes_between(raw: bytes, rewritten: bytes, old: Part, new: Part) -> N
         raise CheckFailed("the end of a multipart was changed")
 
 
-def _intended_text(rewritten: bytes, part: Part, target: Target, footer: Footer | None) -> None:
-    leaf = read_leaf(rewritten, part)
-    if not isinstance(leaf, Text):
+def _intended_text(read: Leaf | None, target: Target, footer: Footer | None) -> None:
+    if read is None or not isinstance(read.text, Text):
         raise CheckFailed("a rewritten leaf cannot be decoded")
+    leaf = read.text
     if leaf.text != replaced(target.leaf.text, footers.edits(target, footer)):
         raise CheckFailed("a rewritten leaf does not have the intended text")
     if _bare(leaf.text) != _bare(_author_and_invitation(target, footer)):
