@@ -35,7 +35,8 @@ _REACH = 256
 
 _WORDS_APART = 200
 """Letters that may stand between the two words where nothing tears them."""
-_MISSPELT = re.compile(rb"(?:r[a-z]{3,5}[a-z]{0,12}?|>[a-z]?)rejection")
+_MISSPELT = re.compile(rb"(?:r[a-z]{3,5}[a-z]{0,12}?|elay|>[a-z]?)rejection")
+"""What may have been meant for a marker; one that is also torn inside of a word is not looked for."""
 _MISSPELT_REACH = 40
 # One letter may stand before: the second octet of a full-width colon, in Shift_JIS, Big5 or GB 18030.
 _SECOND_WORD = (
@@ -90,9 +91,10 @@ def may_be_marked(raw: bytes, *, stretch: int = STRETCH) -> bool:
 
     `stretch` is in octets, at least 1.
     """
-    spans, bodies = _divided(raw, stretch)
-    if len(spans) > MAX_PARTS:
+    divided = _divided(raw, stretch)
+    if divided is None:
         return True
+    spans, bodies = divided
     text = partial(_slices, raw, spans, stretch)
     as_it_stands = _read(text)
     if as_it_stands.marked:
@@ -165,17 +167,19 @@ def _has_first_word(text: _Pieces) -> bool:
     return len(_FIRST_WORD) in reached
 
 
-def _divided(raw: bytes, stretch: int) -> tuple[list[_Span], list[_Span]]:
-    """Return what is read as it stands, and the base64 bodies that may be text.
+def _divided(raw: bytes, stretch: int) -> tuple[list[_Span], list[_Span]] | None:
+    """Return what is read as it stands, and the base64 bodies that may be text; None for too many parts.
 
     Such a body begins after the header that says so.
     It ends at a line that begins with two dashes, which no line of base64 does.
-    Beyond MAX_PARTS no more are looked for.
     """
     spans: list[_Span] = []
     bodies: list[_Span] = []
     start = at = 0
-    while len(spans) < MAX_PARTS and (body := _body_start(raw, at, stretch)) is not None:
+    for _ in range(MAX_PARTS):
+        body = _body_start(raw, at, stretch)
+        if body is None:
+            return [*spans, (start, len(raw))], bodies
         stop = _find(raw, b"\n--", body, len(raw), stretch)
         stop = len(raw) if stop < 0 else stop
         # What says so may also be no header, but a sentence or a picture in HTML.
@@ -185,7 +189,7 @@ def _divided(raw: bytes, stretch: int) -> tuple[list[_Span], list[_Span]]:
             if not _is_binary(raw[max(at, body - _LONGEST_HEADER) : body].lower()):
                 bodies.append((body, stop))
         at = stop
-    return [*spans, (start, len(raw))], bodies
+    return None
 
 
 def _body_start(raw: bytes, start: int, stretch: int) -> int | None:

@@ -31,6 +31,9 @@ BASE64 = b"Content-Transfer-Encoding: base64\r\n"
             b"-- \r\nOn base64\r\n\r\n=5B=5Brelay=3Arejection=5D=5D"
         ),
         b"X: " + b"x" * 70_000 + b"\r\n" + BASE64 + b"\r\n" + base64.b64encode(b"[[relay:rejection]]"),
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+        + BASE64
+        + b"\r\nW1tyZWxheTpyZWplY3Rpb25dXQ==\r\n--b\r\n\r\n[x]\r\n--b--",
         BASE64 + b"--no delimiter\r\n\r\n" + base64.b64encode(b"[[relay:rejection]]"),
         BASE64
         + b"Content-Type: text/plain\r\n--no delimiter\r\nContent-Type: image/png\r\n\r\n"
@@ -60,6 +63,13 @@ def test_pieces_of_other_words_are_sieved_out(raw: bytes, stretch: int) -> None:
     assert not sieve.may_be_marked(raw, stretch=stretch)
 
 
+@pytest.mark.parametrize(
+    "word", [b"elay:rejection", b"<i>layre</i>:rejection", b"relay:rejctoin relay:reject"]
+)
+def test_a_misspelt_marker_is_let_through(word: bytes) -> None:
+    assert sieve.may_be_marked(b"\r\n[[" + word + b"]]")
+
+
 def test_pictures_inside_of_html_are_sieved_out() -> None:
     """Two millions of random letters hold each short piece of the words, but with nothing that tears."""
     picture = base64.b64encode(os.urandom(1_500_000))
@@ -69,4 +79,4 @@ def test_pictures_inside_of_html_are_sieved_out() -> None:
 def test_a_mail_of_too_many_parts_is_let_through() -> None:
     part = b"\r\n--b\r\n" + BASE64 + b"\r\nAAAA"
     assert not sieve.may_be_marked(part * 9_999)
-    assert sieve.may_be_marked(part * 10_001)
+    assert sieve.may_be_marked(part * 10_000)
