@@ -78,8 +78,8 @@ def _page(size: int) -> bytes:
     return (rows * (size // len(rows) + 1))[:size]
 
 
-def _base64(size: int) -> bytes:
-    packed = binascii.b2a_base64(os.urandom(size * 3 // 4), newline=False)
+def _base64(data: bytes) -> bytes:
+    packed = binascii.b2a_base64(data, newline=False)
     return b"\r\n".join(packed[at : at + 76] for at in range(0, len(packed), 76)) + b"\r\n"
 
 
@@ -91,8 +91,11 @@ def _pictures(size: int) -> bytes:
 
 def _ordinary(unit: int) -> Iterator[tuple[str, bytes]]:
     """Yield mails without a marker; `unit` is in octets, the sizes are multiples of it."""
-    yield "attached file, base64, x10", _mail("application/pdf", "base64", _base64(10 * unit))
-    yield "text, base64, x10", _mail("text/plain", "base64", _base64(10 * unit))
+    yield (
+        "attached file, base64, x10",
+        _mail("application/pdf", "base64", _base64(os.urandom(10 * unit * 3 // 4))),
+    )
+    yield "HTML, base64, x10", _mail("text/html", "base64", _base64(_page(10 * unit * 3 // 4)))
     yield "HTML, 8bit, x20", _mail("text/html", "8bit", _page(20 * unit))
     yield "HTML with pictures inside, x20", _mail("text/html", "8bit", _pictures(20 * unit))
     encoded = quopri.encodestring(_page(unit)).replace(b"\n", b"\r\n")
