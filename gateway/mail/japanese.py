@@ -172,7 +172,8 @@ def _pair(row: int, cell: int) -> str:
     if len(text) != 1:
         lead = (row + 1) // 2 + (0x70 if row < 0x5F else 0xB0)  # noqa: PLR2004  # leaves out the half-width kana
         trail = cell + (0x1F + (cell >= 0x60) if row % 2 else 0x7E)  # noqa: PLR2004  # leaves out 0x7F
-        text = bytes((lead, trail)).decode("cp932", "ignore")
+        # "ignore" would leave an ASCII trail byte of a pair that means nothing, and `)S` would read `r`.
+        text = bytes((lead, trail)).decode("cp932", "replace")
     return text if len(text) == 1 else "\ufffd"
 
 

@@ -25,15 +25,12 @@ _FOLD |= dict.fromkeys(map(ord, "“”„‟«»〝〞〟＂″"), ord('"')) | 
 _FOLD |= dict.fromkeys(map(ord, "：﹕ː∶꞉"), ord(":")) | dict.fromkeys(map(ord, "＝﹦"), ord("="))
 _FOLD |= dict.fromkeys(map(ord, "\u00a0\u2002\u2003\u2005\u2007\u2009\u200a\u202f\u3000"), ord(" "))
 
-# The same three patterns, on bytes, are what the raw pre-filter takes out: keep them in step.
 # A comment ends as HTML5 has it, section 13.2.5: at once, too, and at `--!>`.
 _HIDDEN = r"<!--(?>-?>|.*?--!?>|.*)|<(?i:style|script|title)\b(?>.*?</(?i:style|script|title)\s*>|.*)"
 # No "<" inside a tag: no search for its end goes beyond the next one, so many unclosed tags cost linear time.
 _TAG = r"""</?[A-Za-z!?](?>(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>|[^<>]*+>)"""
 _ENTITY = r"&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"
 _TOKEN = re.compile(f"(?P<hidden>{_HIDDEN})|(?P<tag>{_TAG})|(?P<entity>{_ENTITY})", re.DOTALL)
-HIDDEN_OR_TAG = re.compile(f"{_HIDDEN}|{_TAG}".encode("ascii"), re.DOTALL)
-ENTITY = re.compile(_ENTITY.encode("ascii"))
 
 _TAG_NAME = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:]*)")
 _BLOCKS = frozenset(

@@ -63,9 +63,7 @@ def test_pieces_of_other_words_are_sieved_out(raw: bytes, stretch: int) -> None:
     assert not sieve.may_be_marked(raw, stretch=stretch)
 
 
-@pytest.mark.parametrize(
-    "word", [b"elay:rejection", b"realy</i>:rejection", b"relay:rejctoin relay:reject"]
-)
+@pytest.mark.parametrize("word", [b"elay:rejection", b"realy</i>:rejection", b"relay:rejctoin relay:reject"])
 def test_a_misspelt_marker_is_let_through(word: bytes) -> None:
     assert sieve.may_be_marked(b"\r\n[[" + word + b"]]")
 
