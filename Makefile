@@ -26,7 +26,7 @@ run: install  ## everything on localhost: gateway, pages, a mailbox as next hop,
 	$(BIN)/goen demo
 
 test: dev  ## all tests, with branch coverage; says which real peers are missing
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered
 
 check: dev  ## format, lint, types and floors, in under 20 s
 	$(BIN)/ruff format --check .
