@@ -195,7 +195,7 @@ def test_once_says_what_is_missing_in_a_mail_without_addresses() -> None:
     assert "--from and --to" in steps[-1]["what"]
 
 
-@pytest.mark.parametrize("author", ["hr@[192.0.2.1]", "hr@例え.jp", "hr@under_score..jp"])
+@pytest.mark.parametrize("author", ["hr@[192.0.2.1]", "hr@例え.test", "hr@under_score..jp"])
 def test_once_says_that_it_signs_only_for_a_domain(author: str) -> None:
     code, steps = once(f"From: {author}\nTo: b@example.jp\n\n[[relay:rejection]]\n".encode())
     assert (code, [one["step"] for one in steps]) == (1, ["failed"])
