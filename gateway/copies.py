@@ -26,10 +26,7 @@ class PassReason(Coded):
 
     UNMARKED = "unmarked", "It carries no marker."
     UNPREPARED = "unprepared", "Settings that an invitation needs are missing; goen check-config names them."
-    NO_PARTNER = (
-        "no-partner",
-        "There is no partner with a live licence to offer to a candidate.",
-    )
+    NO_PARTNER = "no-partner", "There is no partner with a live licence to offer to a candidate."
     NO_AUTHOR = "no-author", "It has no From address, so no signature can stand for it."
     NO_SIGNING_KEY = "no-signing-key", "There is no DKIM key for the domain of its From address."
     CANNOT_CARRY = "cannot-carry", "Its charset or its structure cannot carry the invitation."
@@ -77,7 +74,6 @@ class MarkedMessage:
     content: bytes = field(repr=False)
     """CRLF line ends, not dot-stuffed."""
     reading: Reading = field(repr=False)
-
     fingerprint: bytes
     """SHA-256 that is the same for each retry; see `trace.fingerprint`."""
 
@@ -119,9 +115,12 @@ def split_recipients(
     envelope: Envelope, rules: RecipientRules
 ) -> tuple[tuple[Recipient, ...], tuple[Recipient, ...]]:
     """Return the candidates and the others, each address once, in the client's order."""
-    once = tuple({recipient.address: recipient for recipient in envelope.recipients}.values())
-    others = tuple(r for r in once if rules.excludes(r, envelope.sender.domain))
-    return tuple(r for r in once if r not in others), others
+    candidates: list[Recipient] = []
+    others: list[Recipient] = []
+    for recipient in {recipient.address: recipient for recipient in envelope.recipients}.values():
+        excluded = rules.excludes(recipient, envelope.sender.domain)
+        (others if excluded else candidates).append(recipient)
+    return tuple(candidates), tuple(others)
 
 
 def details_of(
@@ -217,7 +216,7 @@ class Scribe:
             date=date,
         )
         by_address = {recipient.address: recipient for recipient in envelope.recipients}
-        recipients = tuple(r for address, r in by_address.items() if address in plan.recipients)
+        recipients = tuple(by_address[address] for address in plan.recipients if address in by_address)
         return Copy(plan, recipients, received + signatures + stamped)
 
     def _keys_for(self, domain: bytes) -> tuple[SigningKey, ...]:

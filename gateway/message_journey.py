@@ -27,7 +27,7 @@ from functools import partial
 from typing import TypeVar
 
 from gateway import replies
-from gateway.copies import MarkedMessage, PassReason, Scribe, Unfit, reply_for
+from gateway.copies import Copy, MarkedMessage, PassReason, Scribe, Unfit, reply_for
 from gateway.delivery import CopyDelivery, Transaction, Writer
 from gateway.envelope import Envelope
 from gateway.journal import Journal
@@ -130,7 +130,7 @@ class MessageJourney:
     async def _plan(self, scribe: Scribe, message: MarkedMessage) -> tuple[Writer, tuple[PlannedCopy, ...]]:
         """Decide which copies are to be made, and write one of them to see that it can be done.
 
-        Returns what writes each copy. Raises `Unfit`.
+        Returns what writes each copy, and does not write that one again. Raises `Unfit`.
         """
         now = self._clock()
         known = await self._store.run(partners.list_partners)
@@ -139,12 +139,12 @@ class MessageJourney:
             raise Unfit(PassReason.NO_PARTNER)
         write = partial(scribe.write, message, partners=names, date=format_datetime(now))
 
-        def plan() -> tuple[PlannedCopy, ...]:
+        def try_one() -> tuple[tuple[PlannedCopy, ...], Copy]:
             plans = scribe.plan(message)
-            write(plans[0])
-            return plans
+            return plans, write(plans[0])
 
-        return write, await asyncio.to_thread(plan)
+        plans, tried = await asyncio.to_thread(try_one)
+        return lambda plan: tried if plan == tried.plan else write(plan), plans
 
     async def _earlier(self, message: MarkedMessage) -> Reply | None:
         """Return the reply for a retry that cannot be rewritten any more, or None for a new message.

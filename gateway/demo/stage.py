@@ -3,7 +3,6 @@
 The settings file is written anew at each start, because the ports may change; the data stay.
 """
 
-import base64
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -23,6 +22,7 @@ from gateway.demo.mailbox import Mailbox
 from gateway.envelope import Envelope
 from gateway.journal import open_journal
 from gateway.keyring import new_ed25519_key, new_rsa_key
+from gateway.partners.standard_webhooks import encode_secret
 from gateway.ports import bind
 from gateway.replies import Reply
 from gateway.serving import Sockets, running
@@ -151,7 +151,7 @@ def _agency(folder: Path, web_url: str) -> tuple[DemoAgency, Partner]:
     """Return the agency and what the gateway knows of it; their common secret is made on first start."""
     path = folder / "partner.secret"
     if not path.exists():
-        _write_secret(path, b"whsec_" + base64.b64encode(secrets.token_bytes(32)))
+        _write_secret(path, encode_secret(secrets.token_bytes(32)).encode("ascii"))
     secret = path.read_text(encoding="ascii")
     partner = Partner(
         id=PARTNER,

@@ -144,11 +144,6 @@ class Letter:
         return None if written is None or written == local else names.person(written)
 
 
-def read_notice(raw: bytes, reading: Reading, recipient: bytes, *, alone: bool = True) -> Notice:
-    """Read what the mail says of the candidate at this envelope address; see `Letter.notice`."""
-    return read_letter(raw, reading).notice(recipient, alone=alone)
-
-
 def read_letter(raw: bytes, reading: Reading) -> Letter:
     """Read all that does not depend on the recipient."""
     text, marker = _text_of(reading), reading.marker

@@ -1,13 +1,13 @@
 """What an operator says of a partner, made into the whole record: a new one, or a change to a known one."""
 
 import secrets
-from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta, timezone
 from typing import TypeVar
 
 from gateway.partners.https import EndpointInvalid, check_endpoint
+from gateway.partners.standard_webhooks import encode_secret
 from gateway.plain_text import ForeignSign, plain_name
 from store.errors import PartnerInvalid
 from store.records import HOME_COUNTRY, Partner, SlotPolicy
@@ -63,7 +63,7 @@ def enter(partner_id: str, facts: Facts, known: Partner | None) -> tuple[Partner
         if missing:
             raise FactsMissing(partner_id, missing)
     fresh = facts.new_secret or (known is None and facts.secret is None)
-    new_secret = "whsec_" + b64encode(secrets.token_bytes(_SECRET_BYTES)).decode("ascii") if fresh else None
+    new_secret = encode_secret(secrets.token_bytes(_SECRET_BYTES)) if fresh else None
     before = known or _blank(partner_id)
     partner = Partner(
         id=partner_id,

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from gateway.settings.store_url import StoreUrl, shown
+from gateway.settings.store_url import StoreUrl
 from gateway.settings.values import (
     LOOPBACK_NETWORKS,
     Address,
@@ -145,11 +145,6 @@ class StoreSettings(_Section):
     """The key that encrypts names and addresses, written on the first start (mode 0600).
     Back it up apart from the database; without it the personal data are lost."""
 
-    @property
-    def url_shown(self) -> str:
-        """`url` without password and parameters, for people to read."""
-        return shown(self.url)
-
 
 class DkimKey(_Section):
     """A key that signs the copies the gateway has rewritten."""
@@ -204,11 +199,6 @@ class OrganisationSettings(_Section):
     def missing(self) -> tuple[str, ...]:
         """The names of the fields that are not filled in yet."""
         return tuple(name for name in type(self).model_fields if getattr(self, name) is None)
-
-    @property
-    def complete(self) -> bool:
-        """Whether real candidates may be invited."""
-        return not self.missing
 
 
 class ConsentSettings(_Section):

@@ -6,7 +6,7 @@ So whatever could be read in two ways is refused, and no message repeats any of 
 
 import re
 from typing import Annotated
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from pydantic import PlainValidator, ValidationInfo
 
@@ -53,15 +53,6 @@ def read_store_url(value: object, info: ValidationInfo) -> str:
     if path in {"", ":memory:"}:
         raise ValueError("must name a file: a database in memory forgets whom a link belongs to")
     return f"sqlite:///{base_of(info) / path}"
-
-
-def shown(url: str) -> str:
-    """Return an address that was read without password and parameters, for people to read."""
-    parts = urlsplit(url)
-    if parts.scheme == "sqlite":
-        return url
-    user = f"{parts.username}@" if parts.username else ""
-    return f"{_POSTGRES}{user}{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _read_postgres(text: str) -> str:

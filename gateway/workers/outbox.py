@@ -1,6 +1,6 @@
 """The loop that takes due submissions to partners.
 
-It wakes at an interval or when nudged, works until nothing is due, and sleeps again.
+It wakes at an interval, works until nothing is due, and sleeps again.
 Several may run, in one process or on several nodes: what one has claimed, no other gets.
 When the store is out of reach it waits longer each time, up to a minute, and goes on by itself.
 """
@@ -38,23 +38,16 @@ class OutboxWorker:
         self._journal = journal
         self._interval = interval
         self._batch = batch
-        self._nudged = asyncio.Event()
-        self._stopping = False
-
-    def nudge(self) -> None:
-        """Look at once; call it from the loop's own thread."""
-        self._nudged.set()
+        self._stopping = asyncio.Event()
 
     def stop(self) -> None:
         """Make `run` return after the submissions it is sending."""
-        self._stopping = True
-        self._nudged.set()
+        self._stopping.set()
 
     async def run(self) -> None:
         """Work until `stop`; an error never ends the loop."""
         failures = 0
-        while not self._stopping:
-            self._nudged.clear()
+        while not self._stopping.is_set():
             try:
                 await self._work()
                 failures = 0
@@ -68,14 +61,14 @@ class OutboxWorker:
 
     async def _work(self) -> None:
         """Submit until nothing is due."""
-        while not self._stopping:
+        while not self._stopping.is_set():
             if not await self._submit_due(self._batch):
                 return
 
     async def _sleep(self, failures: int) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(pause(self._interval, failures).total_seconds()):
-                await self._nudged.wait()
+                await self._stopping.wait()
 
 
 def pause(interval: timedelta, failures: int) -> timedelta:

@@ -9,6 +9,7 @@ from email import message_from_bytes, policy
 
 import pytest
 
+from gateway.copies import Scribe
 from store.database import Transaction, verb
 from store.records import DeliveryState, Partner
 from store.tables import Delivery, Person, RejectionCase
@@ -322,6 +323,27 @@ async def test_a_retry_that_cannot_be_rewritten_any_more_waits_instead_of_passin
     await gateway.send(MARKED, "a@example.jp", "b@example.jp")
     assert (await keyless.send(MARKED, "a@example.jp", "b@example.jp"))[:3] == b"250", "all is delivered"
     assert keyless.hop.messages == []
+
+
+async def test_each_copy_is_written_once_and_on_a_retry_no_accepted_one_but_the_trial(
+    open_gateway: OpenGateway,
+) -> None:
+    """The copy that is tried before the ledger opens is the one that is sent."""
+    written: list[bytes] = []
+
+    def counting(scribe: Scribe) -> Scribe:
+        def link_url(link_id: bytes) -> str:
+            written.append(link_id)
+            return scribe.link_url(link_id)
+
+        return replace(scribe, link_url=link_url)
+
+    gateway = await open_gateway(changes=counting)
+    everyone = ("a@example.jp", "b@example.jp", "c@example.jp")
+    assert (await gateway.send(MARKED, *everyone))[:3] == b"250"
+    assert len(written) == len(set(written)) == 3
+    assert (await gateway.send(MARKED, *everyone))[:3] == b"250"
+    assert len(written) == 4
 
 
 async def test_a_message_to_many_candidates_is_delivered_in_batches(open_gateway: OpenGateway) -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from gateway.mail import check, eligible, footer, trace
 from gateway.mail.dkim_sign import CannotSign, SigningKey, sign
 from gateway.mail.footer import Footer
-from gateway.mail.notice import read_notice
+from gateway.mail.notice import read_letter
 
 GROWTH = 8
 """Of the time for a mail of four times the size: linear is 4, quadratic is 16."""
@@ -167,7 +167,7 @@ def work(raw: bytes) -> None:
     trace.from_domain(raw)
     if not reading.targets:
         return
-    read_notice(raw, reading, b"t@example.jp")
+    read_letter(raw, reading).notice(b"t@example.jp", alone=True)
     copy = footer.rewrite(raw, reading, invitation)
     check.check(raw, copy, reading, invitation)
     stamped = trace.stamp_field(STAMP_KEY, "G-A", copy) + trace.without_own_signatures(copy, b"example.com")

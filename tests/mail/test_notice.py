@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.mail import eligible
-from gateway.mail.notice import Notice, Source, read_letter, read_notice
+from gateway.mail.notice import Notice, Source, read_letter
 
 MARKER = "[[relay:rejection]]"
 
@@ -15,7 +15,7 @@ def notice(body: str, *, to: str = "t@example.jp", marker: str = MARKER, html: b
     ).encode()
     reading = eligible.read(raw, stamp_key=b"")
     assert reading.targets
-    return read_notice(raw, reading, b"T@example.jp")
+    return read_letter(raw, reading).notice(b"T@example.jp", alone=True)
 
 
 def name_of(found: Notice) -> tuple[str, Source] | None:
@@ -85,8 +85,8 @@ def test_with_many_candidates_only_the_display_name_counts() -> None:
     assert first.stage == second.stage is not None
     assert name_of(letter.notice(b"a@example.jp", alone=True)) == ("山田", Source.MARKER)
     reading = eligible.read(raw, stamp_key=b"")
-    assert read_notice(raw, reading, b"b@example.jp", alone=False) == second
-    assert read_notice(raw, reading, b"b@example.jp").conflicts == ("name",)
+    assert read_letter(raw, reading).notice(b"b@example.jp", alone=False) == second
+    assert read_letter(raw, reading).notice(b"b@example.jp", alone=True).conflicts == ("name",)
 
 
 def test_the_marker_s_name_is_kept_without_honorific() -> None:

@@ -49,7 +49,7 @@ def test_every_example_in_a_new_settings_file_is_valid(tmp_path: Path) -> None:
     (tmp_path / "dkim" / "goen1.pem").touch(0o600)
     (tmp_path / "company-ca.pem").touch()
     settings = load(write(tmp_path, re.sub(r"(?m)^#(?=[a-z\[])", "", settings_file({}))), {})
-    assert settings.organisation.complete
+    assert not settings.organisation.missing
     assert settings.dkim.keys[0].private_key_file == tmp_path / "dkim/goen1.pem"
 
 

@@ -46,7 +46,7 @@ def test_two_settings_are_enough() -> None:
     assert settings.web.listen == Endpoint("127.0.0.1", 8025)
     assert settings.dkim.keys == ()
     assert settings.consent.cooling_off_hours == 24
-    assert not settings.organisation.complete
+    assert settings.organisation.missing
     assert settings.journal.format == "auto"
 
 
@@ -262,7 +262,7 @@ def test_an_organisation_is_complete_when_all_four_fields_are_filled_in(tmp_path
     organisation = load(write(tmp_path, with_required(rest=text)), {}).organisation
     assert organisation.missing == ("purpose_notice_url",)
     whole = REQUIRED | {"GOEN_ORGANISATION__PURPOSE_NOTICE_URL": "https://example.com/privacy"}
-    assert load(tmp_path / "goen.toml", whole).organisation.complete
+    assert load(tmp_path / "goen.toml", whole).organisation.missing == ()
 
 
 ports = st.integers(1, 65535)

@@ -223,7 +223,6 @@ def test_no_secret_is_shown() -> None:
     settings = load(None, environ)
     assert SECRET in settings.store.url
     assert SECRET not in f"{settings!r} {settings} {settings.store} {settings.relay}"
-    assert settings.store.url_shown == "postgresql://goen@db.example.com:5433/goen"
 
 
 @pytest.mark.parametrize(

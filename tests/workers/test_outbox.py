@@ -62,40 +62,6 @@ async def test_it_works_until_nothing_is_due(worker_for: Make) -> None:
     assert script.limits == [3] * 5
 
 
-async def test_a_nudge_wakes_it_before_its_time(worker_for: Make) -> None:
-    script = Script()
-    worker = worker_for(script, NEVER)
-    running = asyncio.create_task(worker.run())
-    await script.done.wait()
-    script.done.clear()
-    worker.nudge()
-    await script.done.wait()
-    worker.stop()
-    await running
-    assert len(script.limits) == 2
-
-
-async def test_a_nudge_while_it_works_is_not_lost(worker_for: Make) -> None:
-    """What was queued after the look had begun is looked at without waiting for the interval."""
-    looks = 0
-    seen_twice = asyncio.Event()
-
-    async def submit_due(_: int) -> int:
-        nonlocal looks
-        looks += 1
-        if looks == 1:
-            worker.nudge()
-        else:
-            seen_twice.set()
-        return 0
-
-    worker = worker_for(submit_due, NEVER)
-    running = asyncio.create_task(worker.run())
-    await seen_twice.wait()
-    worker.stop()
-    await running
-
-
 async def test_it_looks_again_after_its_interval(worker_for: Make) -> None:
     script = Script()
     worker = worker_for(script, AT_ONCE)
