@@ -187,8 +187,9 @@ def html_forms(draw: st.DrawFn) -> str:
     at = sorted(draw(st.lists(st.integers(0, len(form)), max_size=4)))
     pieces, last = [], 0
     for index in at:
-        # An entity is one character to a composer; it never puts anything inside.
-        if "&" in form[max(index - 6, 0) : index] and ";" in form[index : index + 6]:
+        # An entity is one character to a composer, and so is a line end; it never puts anything inside.
+        in_entity = "&" in form[max(index - 6, 0) : index] and ";" in form[index : index + 6]
+        if in_entity or form[index - 1 : index + 1] == "\r\n":
             continue
         pieces += [form[last:index], draw(st.sampled_from(HTML_NOISE))]
         last = index
