@@ -85,6 +85,8 @@ def _refuse_what_reads_in_two_ways(text: str) -> None:
             "must have one @, before the host;"
             " in a user name or password write @ as %40, / as %2F, ? as %3F and # as %23"
         )
+    if re.search(r"\s", text):
+        raise ValueError("has a space in it; in a password write it as %20")
     if _STRAY_PERCENT.search(text):
         raise ValueError("has a % without two hexadecimal digits, or %00; write the character % as %25")
 
