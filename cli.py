@@ -94,7 +94,9 @@ def check_config(ctx: click.Context) -> None:
 
     settings = _settings(ctx)
     prepare(settings)
-    click.echo(f"The settings are good. Mail goes from {settings.relay.listen} to {settings.relay.next_hop}.")
+    doors = ", ".join(str(door.listen) for door in settings.relay.doors)
+    servers = ", ".join(map(str, settings.relay.next_hop))
+    click.echo(f"The settings are good. Mail goes from {doors} to {servers}.")
     for name in settings.unprepared:
         click.echo(f"{name}: not given yet; until then marked mail passes as it came.", err=True)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from gateway.mail.dkim_sign import CannotSign, SigningKey, sign
 from gateway.rendering import Rendering, TemplateInvalid, mailable_name
-from gateway.settings import Fault, RelaySettings, Settings, SettingsInvalid
+from gateway.settings import Fault, Settings, SettingsInvalid
 
 _TRIAL = b"From: <trial@example.com>\r\nDate: Thu, 01 Jan 1970 00:00:00 +0000\r\n\r\ntrial\r\n"
 
@@ -41,9 +41,9 @@ def prepare(settings: Settings) -> Prepared:
         faults.append(Fault("organisation.legal_name", f"cannot stand in a mail: {invalid.reason}"))
     context = None
     try:
-        context = _tls_context(settings.relay)
+        context = _tls_context(settings)
     except (OSError, ssl.SSLError):
-        faults.append(Fault("relay.next_hop_ca_file", "is no PEM file with certificates"))
+        faults.append(Fault("next_hop.ca_file", "is no PEM file with certificates"))
     signing_keys: dict[bytes, tuple[SigningKey, ...]] = {}
     for key, fault in _signing_keys(settings):
         faults += [fault] if fault else []
@@ -71,9 +71,9 @@ def _signing_keys(settings: Settings) -> Iterator[tuple[SigningKey, Fault | None
         yield key, fault
 
 
-def _tls_context(relay: RelaySettings) -> ssl.SSLContext | None:
-    if not relay.next_hop_needs_tls:
+def _tls_context(settings: Settings) -> ssl.SSLContext | None:
+    if not any(map(settings.next_hop.needs_tls, settings.relay.next_hop)):
         return None
-    context = ssl.create_default_context(cafile=relay.next_hop_ca_file)
+    context = ssl.create_default_context(cafile=settings.next_hop.ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

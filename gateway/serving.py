@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from gateway.journal import Journal, open_journal
 from gateway.ports import bind
 from gateway.replies import Deferred
 from gateway.settings import Endpoint, Settings
-from gateway.smtp.listener import listen
+from gateway.smtp.listener import Listener, listen
 from gateway.web.server import WebServer
 from gateway.wiring import House, build
 from store.errors import StoreError, StoreUnavailable
@@ -47,7 +47,8 @@ class Parts:
 class Sockets:
     """Bound sockets, taken before anything is built; a part that does not run has none."""
 
-    smtp: socket.socket | None
+    smtp: tuple[socket.socket, ...]
+    """One for each door, in the order of the settings."""
     web: socket.socket | None
 
 
@@ -71,15 +72,18 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 def take_sockets(settings: Settings, parts: Parts) -> Sockets:
     """Bind what the settings name; a process that could do only half of its work does not start."""
-    relay, web = settings.relay.listen, settings.web.listen
-    smtp_socket = bind(relay.host, relay.port, choose="relay.listen in the settings") if parts.smtp else None
-    try:
+    with ExitStack() as undoing:
+        smtp: list[socket.socket] = []
+        for door in settings.relay.doors if parts.smtp else ():
+            where = (
+                "relay.listen" if door.listen == settings.relay.listen else f"relay.listeners ({door.name})"
+            )
+            smtp.append(bind(door.listen.host, door.listen.port, choose=f"{where} in the settings"))
+            undoing.callback(smtp[-1].close)
+        web = settings.web.listen
         web_socket = bind(web.host, web.port, choose="web.listen in the settings") if parts.web else None
-    except BaseException:
-        if smtp_socket:
-            smtp_socket.close()
-        raise
-    return Sockets(smtp_socket, web_socket)
+        undoing.pop_all()
+    return Sockets(tuple(smtp), web_socket)
 
 
 async def _serve(settings: Settings, parts: Parts, journal: Journal) -> None:
@@ -151,11 +155,13 @@ async def running(house: House, sockets: Sockets, *, worker: bool) -> AsyncItera
             working = asyncio.create_task(house.worker.run())
             closing.push_async_callback(_stop_worker, house, working)
             house.journal.started("worker", "outbox")
-        if sockets.smtp is not None:
+        if sockets.smtp:
             await _learn_what_the_next_hop_offers(house)
-            listener = await listen(sockets.smtp, house.door_rules, house.household)
-            closing.push_async_callback(listener.stop, (house.patience + DRAIN_MARGIN).total_seconds())
-            house.journal.started("smtp", _shown(sockets.smtp))
+        listeners: list[Listener] = []
+        closing.push_async_callback(_stop_listeners, house, listeners)
+        for bound, rules in zip(sockets.smtp, house.door_rules, strict=False):
+            listeners.append(await listen(bound, rules, house.household))
+            house.journal.started("smtp", _shown(bound))
         yield migrating
 
 
@@ -169,6 +175,12 @@ async def _learn_what_the_next_hop_offers(house: House) -> None:
     with contextlib.suppress(Deferred, TimeoutError):
         async with asyncio.timeout(FIRST_QUESTION_SECONDS):
             await house.next_hop.offers()
+
+
+async def _stop_listeners(house: House, listeners: Sequence[Listener]) -> None:
+    """Stop all doors at once: each waits for its own mails."""
+    seconds = (house.patience + DRAIN_MARGIN).total_seconds()
+    await asyncio.gather(*(listener.stop(seconds) for listener in listeners))
 
 
 async def _stop_worker(house: House, working: asyncio.Task[None]) -> None:

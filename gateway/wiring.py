@@ -23,7 +23,7 @@ from gateway.partners.https import SignedHttps
 from gateway.partners.payload import Provider
 from gateway.preparing import Prepared, prepare
 from gateway.rendering import Organisation, Rendering, TemplateInvalid
-from gateway.settings import OrganisationSettings, RelaySettings, Settings
+from gateway.settings import OrganisationSettings, Settings
 from gateway.smtp.access import AccessRules
 from gateway.smtp.connection import NextHopAddress
 from gateway.smtp.door import DoorRules, Household
@@ -50,7 +50,8 @@ class House:
     journal: Journal
     next_hop: PooledNextHop
     delivery: CopyDelivery
-    door_rules: DoorRules
+    door_rules: tuple[DoorRules, ...]
+    """One for each door, in the order of the settings."""
     household: Household
     way_out: SignedHttps
     worker: OutboxWorker
@@ -76,7 +77,7 @@ def build(
 
     # One message.
     patience = timedelta(seconds=settings.relay.deadline_seconds)
-    next_hop = PooledNextHop(_next_hop_address(settings.relay, hostname, prepared.tls_context))
+    next_hop = PooledNextHop(_next_hop_address(settings, hostname, prepared.tls_context))
     delivery = CopyDelivery(next_hop=next_hop, store=store, journal=journal, clock=clock, lease=CLAIM_LEASE)
     scribe = _scribe(settings, prepared, keyring, hostname) if not settings.unprepared else None
     journey = MessageJourney(
@@ -88,10 +89,13 @@ def build(
         patience=patience,
     )
     household = Household(next_hop=next_hop, journey=journey, journal=journal, new_trace_id=new_trace_id)
-    door_rules = DoorRules(
-        hostname=hostname,
-        access=AccessRules(settings.relay.allowed_networks, _octets(settings.relay.sender_domains)),
-        max_message_octets=settings.relay.max_message_octets,
+    door_rules = tuple(
+        DoorRules(
+            hostname=hostname,
+            access=AccessRules(door.allowed_networks, _octets(door.sender_domains)),
+            max_message_octets=settings.relay.max_message_octets,
+        )
+        for door in settings.relay.doors
     )
 
     # One person.
@@ -153,10 +157,11 @@ def _organisation(given: OrganisationSettings) -> Organisation:
     )
 
 
-def _next_hop_address(relay: RelaySettings, hostname: str, context: ssl.SSLContext | None) -> NextHopAddress:
+def _next_hop_address(settings: Settings, hostname: str, context: ssl.SSLContext | None) -> NextHopAddress:
+    first = settings.relay.next_hop[0]
     return NextHopAddress(
-        host=relay.next_hop.host,
-        port=relay.next_hop.port,
+        host=first.host,
+        port=first.port,
         helo_name=hostname.encode("idna"),
         tls="require" if context else "none",
         tls_context=context,

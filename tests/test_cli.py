@@ -135,7 +135,7 @@ def test_three_mistakes_are_three_messages_each_with_path_and_nearest_name(found
     [
         ("consent", 'text_edition = "1999-01"', "consent.text_edition"),
         ("organisation", 'legal_name = "🎉"', "organisation.legal_name"),
-        ("relay", 'next_hop_ca_file = "goen.toml"', "relay.next_hop_ca_file"),
+        ("next_hop", 'ca_file = "goen.toml"', "next_hop.ca_file"),
     ],
 )
 def test_what_would_stop_serve_is_a_mistake_for_check_config_too(

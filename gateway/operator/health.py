@@ -17,7 +17,7 @@ def ask(settings: Settings, *, smtp: bool, web: bool) -> list[str]:
     """Return what is wrong, one sentence each; empty when all that was asked is well."""
     complaints = [
         _ask_web(settings.web.listen) if web else None,
-        _ask_door(settings.relay.listen) if smtp else None,
+        *(_ask_door(door.listen) for door in settings.relay.doors if smtp),
     ]
     return [complaint for complaint in complaints if complaint]
 

@@ -10,13 +10,14 @@ missing files, has no `_FILE` and prints the values it refuses.
 """
 
 from gateway.settings.faults import Fault, SettingsInvalid
+from gateway.settings.next_hop import NextHopSettings
+from gateway.settings.relay import ListenerSettings, RelaySettings
 from gateway.settings.sections import (
     ConsentSettings,
     DkimKey,
     DkimSettings,
     JournalSettings,
     OrganisationSettings,
-    RelaySettings,
     Settings,
     StoreSettings,
     WebSettings,
@@ -33,7 +34,9 @@ __all__ = [
     "Endpoint",
     "Fault",
     "JournalSettings",
+    "ListenerSettings",
     "Network",
+    "NextHopSettings",
     "OrganisationSettings",
     "RelaySettings",
     "Settings",

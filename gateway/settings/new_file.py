@@ -16,7 +16,6 @@ from typing import get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from gateway.settings.sections import DkimKey
 from gateway.settings.sources import known_names, sections
 from gateway.settings.values import Endpoint
 
@@ -51,8 +50,8 @@ def _section(section: str, model: type[BaseModel], answers: Mapping[str, TomlVal
     for key, spec in model.model_fields.items():
         name = f"{section}.{key}"
         lines += ["", *_prose(texts[key])]
-        if DkimKey in get_args(spec.annotation):
-            lines += _tables(name, DkimKey, answers.get(name, ()))
+        if entry := _entry_model(spec):
+            lines += _tables(name, entry, answers.get(name, ()))
         elif name in answers:
             lines.append(f"{key} = {_toml(answers[name])}")
         else:
@@ -63,16 +62,23 @@ def _section(section: str, model: type[BaseModel], answers: Mapping[str, TomlVal
 def _tables(name: str, model: type[BaseModel], answer: TomlValue) -> list[str]:
     """Return one `[[table]]` for each answer, or an example of one; the first explains its fields."""
     texts = _docstrings(model)
-    example = {key: str(_shown(spec)) for key, spec in model.model_fields.items()}
+    example = {key: _shown(spec) for key, spec in model.model_fields.items()}
     entries = () if isinstance(answer, str | int) else [e for e in answer if isinstance(e, Mapping)]
     mark = "" if entries else "#"
     lines: list[str] = []
-    for number, entry in enumerate(entries or [example]):
+    tables: Sequence[Mapping[str, TomlValue]] = entries or [example]
+    for number, entry in enumerate(tables):
         lines.append(f"{mark}[[{name}]]")
         for key, value in entry.items():
             lines += _prose(texts[key]) if number == 0 else []
             lines.append(f"{mark}{key} = {_toml(value)}")
     return lines
+
+
+def _entry_model(spec: FieldInfo) -> type[BaseModel] | None:
+    """Return the model of the tables that a setting is a list of, if it is one."""
+    inner = next(iter(get_args(spec.annotation)), None)
+    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
 
 
 def _shown(spec: FieldInfo) -> TomlValue:

@@ -90,6 +90,18 @@ def read_next_hop(value: object) -> Endpoint:
     return endpoint
 
 
+def read_next_hops(value: object) -> tuple[Endpoint, ...]:
+    """Read one `host:port` to connect to, or a list of them in the order in which they are tried."""
+    given = value if isinstance(value, list | tuple) else (value,)
+    if not given:
+        raise ValueError("must name at least one mail server")
+    found = tuple(read_next_hop(entry) for entry in given)
+    for endpoint in found:
+        if found.count(endpoint) > 1:
+            raise ValueError(f"names {endpoint} twice")
+    return found
+
+
 def _read_endpoint(value: object, *, default_port: int | None, example: str) -> Endpoint:
     if isinstance(value, Endpoint):
         return value
@@ -263,7 +275,6 @@ def split_address(text: str) -> SplitResult:
 
 
 Listener = Annotated[Endpoint, PlainValidator(read_listener)]
-NextHop = Annotated[Endpoint, PlainValidator(read_next_hop)]
 Domain = Annotated[str, PlainValidator(read_domain)]
 Address = Annotated[str, PlainValidator(read_address)]
 AllowedNetwork = Annotated[Network, PlainValidator(read_network)]

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
-from gateway.settings import load
+from gateway.settings import DkimKey, ListenerSettings, load
 from gateway.settings.new_file import TomlValue, settings_file
 from gateway.settings.sources import known_names
 
@@ -23,22 +24,24 @@ def commented_settings(text: str) -> Iterator[str]:
     """Yield `section.key` for every setting line of a settings file, in force or behind a #."""
     section = ""
     for line in text.splitlines():
-        if header := re.fullmatch(r"#?\[+([a-z.]+)\]+", line):
+        if header := re.fullmatch(r"#?\[+([a-z_.]+)\]+", line):
             section = header[1]
         elif key := re.match(r"#?([a-z_]+) = ", line):
             yield f"{section}.{key[1]}"
 
 
 ANSWERS = {"relay.next_hop": "mail.example.com:25", "web.public_url": "https://next.example.com"}
-KEY_FIELDS = [f"dkim.keys.{key}" for key in ("domain", "selector", "algorithm", "private_key_file")]
+TABLES: dict[str, type[BaseModel]] = {"relay.listeners": ListenerSettings, "dkim.keys": DkimKey}
+"""The settings that are lists of tables, and what an entry is."""
+FIELDS = [f"{name}.{key}" for name, model in TABLES.items() for key in model.model_fields]
 
 
 def test_a_new_settings_file_holds_every_setting_and_loads_back(tmp_path: Path) -> None:
     text = settings_file(ANSWERS)
-    expected = [name for name in known_names() if name != "dkim.keys"]
+    expected = [name for name in known_names() if name not in TABLES]
     found = list(commented_settings(text))
-    assert [name for name in found if name not in KEY_FIELDS] == expected
-    assert [name for name in found if name in KEY_FIELDS] == KEY_FIELDS
+    assert [name for name in found if name not in FIELDS] == expected
+    assert [name for name in found if name in FIELDS] == FIELDS
     minimum = '[relay]\nnext_hop = "mail.example.com"\n[web]\npublic_url = "https://next.example.com"'
     assert load(write(tmp_path, text), {}) == load(write(tmp_path, minimum), {})
 

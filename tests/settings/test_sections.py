@@ -12,6 +12,7 @@ from gateway.settings import Endpoint, Fault, RelaySettings, SettingsInvalid, lo
 from gateway.settings.sources import _check, _fault, _merged, known_names
 from gateway.settings.values import read_domain, read_next_hop
 
+DOOR = '[[relay.listeners]]\nname = "branch"\n'
 NEXT_HOP = 'next_hop = "mail.example.com"'
 REQUIRED = {"GOEN_RELAY__NEXT_HOP": "mail.example.com", "GOEN_WEB__PUBLIC_URL": "https://next.example.com"}
 
@@ -37,7 +38,7 @@ def faults_of(path: Path | None, environ: dict[str, str] | None = None) -> tuple
 
 def test_two_settings_are_enough() -> None:
     settings = load(None, REQUIRED)
-    assert settings.relay.next_hop == Endpoint("mail.example.com", 25)
+    assert settings.relay.next_hop == (Endpoint("mail.example.com", 25),)
     assert settings.relay.listen == Endpoint("127.0.0.1", 2525)
     assert [str(network) for network in settings.relay.allowed_networks] == ["127.0.0.0/8", "::1/128"]
     assert settings.relay.deadline_seconds == 540
@@ -56,8 +57,8 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_settings_can_be_built_without_any_source() -> None:
-    relay = RelaySettings(listen=Endpoint("127.0.0.1", 0), next_hop=Endpoint("127.0.0.1", 1025))
-    assert (relay.next_hop.port, relay.next_hop_needs_tls) == (1025, False)
+    relay = RelaySettings(listen=Endpoint("127.0.0.1", 0), next_hop=(Endpoint("127.0.0.1", 1025),))
+    assert relay.next_hop[0].port == 1025
 
 
 RELAY_FAULTS = [
@@ -89,9 +90,9 @@ RELAY_FAULTS = [
     ('agency_domains = [""]', "agency_domains", "empty"),
     ('excluded_addresses = ["example.com"]', "excluded_addresses", "mail address alone"),
     ('hostname = "gateway.example.com\\r\\nX: y"', "hostname", "control characters"),
-    ('next_hop_tls = "maybe"', "next_hop_tls", "'auto', 'none' or 'require'"),
-    ('next_hop_ca_file = "absent.pem"', "next_hop_ca_file", "not a file"),
-    ('next_hop_tls = "none"\nnext_hop_ca_file = "goen.toml"', "next_hop_ca_file", "of no use"),
+    ("next_hop = []", "next_hop", "at least one"),
+    ('next_hop = ["a.example", "a.example:25"]', "next_hop", "twice"),
+    ('next_hop = ["a.example", "127.0.0.1:2525"]', "next_hop", "loop"),
     ("max_message_mb = 0", "max_message_mb", "at least 1"),
     ("max_message_mb = 1.5", "max_message_mb", "whole number"),
     ("max_message_mb = true", "max_message_mb", "whole number"),
@@ -107,6 +108,13 @@ def test_a_faulty_relay_setting_is_named(tmp_path: Path, relay: str, key: str, w
 
 
 OTHER_FAULTS = [
+    ('[next_hop]\ntls = "maybe"', "next_hop.tls", "'auto', 'none' or 'require'"),
+    ('[next_hop]\nca_file = "absent.pem"', "next_hop.ca_file", "not a file"),
+    ('[next_hop]\ntls = "none"\nca_file = "goen.toml"', "next_hop.ca_file", "of no use"),
+    (f'{DOOR}listen = "127.0.0.1:2525"', "relay.listeners", "as relay does (entry 1)"),
+    (f'{DOOR}listen = "0.0.0.0:26"', "relay.listeners.allowed_networks", "must list who may send mail"),
+    (f'{DOOR}listen = "127.0.0.1:26"\n{DOOR}listen = "127.0.0.1:27"', "relay.listeners", "two named branch"),
+    (f'{DOOR}listen = "127.0.0.1:8025"', "web", "the listener branch takes mail"),
     ('[web]\npublic_url = "http://next.example.com"', "web.public_url", "https"),
     ('[web]\npublic_url = "next.example.com"', "web.public_url", "must be a web address"),
     ('[web]\npublic_url = "https://next!.example.com"', "web.public_url", "domain name"),
@@ -228,8 +236,9 @@ def test_a_next_hop_that_is_our_own_listener_is_a_fault(listen: str, next_hop: s
     ],
 )
 def test_auto_encrypts_everywhere_but_on_this_machine(next_hop: str, mode: str, *, needed: bool) -> None:
-    environ = REQUIRED | {"GOEN_RELAY__NEXT_HOP": next_hop, "GOEN_RELAY__NEXT_HOP_TLS": mode}
-    assert load(None, environ).relay.next_hop_needs_tls is needed
+    environ = REQUIRED | {"GOEN_RELAY__NEXT_HOP": next_hop, "GOEN_NEXT_HOP__TLS": mode}
+    settings = load(None, environ)
+    assert settings.next_hop.needs_tls(settings.relay.next_hop[0]) is needed
 
 
 def test_internal_domains_default_to_the_sender_domains() -> None:

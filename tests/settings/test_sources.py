@@ -57,7 +57,7 @@ UNKNOWN = [
     ('[web]\nnext_hop = "a"', "web.next_hop", "relay.next_hop"),
     ('[realy]\nnext_hop = "a"', "realy", "relay"),
     ('[organization]\nlegal_name = "a"', "organization", "organisation"),
-    ('next_hop = "a"', "next_hop", None),
+    ('hostname = "a"', "hostname", None),
     ('[[dkim.keys]]\nselectr = "a"', "dkim.keys.selectr", "dkim.keys.selector"),
     ("[consent]\nzzz = 1", "consent.zzz", None),
 ]
@@ -150,7 +150,7 @@ def test_no_setting_shadows_the_file_form_of_another() -> None:
     [
         ("GOEN_RELAY__NEXTHOP", "GOEN_RELAY__NEXT_HOP"),
         ("GOEN_RELAY_NEXT_HOP", "GOEN_RELAY__NEXT_HOP"),
-        ("GOEN_RELAY__NEXT_HOPP_FILE", "GOEN_RELAY__NEXT_HOP_CA_FILE"),
+        ("GOEN_RELAY__NEXT_HOPP_FILE", "GOEN_RELAY__NEXT_HOP"),
         ("GOEN_XYZZY", None),
     ],
 )
@@ -186,16 +186,16 @@ def test_a_file_in_another_charset_is_a_fault_and_a_byte_order_mark_is_not(tmp_p
     (fault,) = faults_of(path)
     assert "is not UTF-8 (byte 2)" in fault.what
     path.write_text(WHOLE, "utf-8-sig")
-    assert load(path, {}).relay.next_hop.port == 25
+    assert load(path, {}).relay.next_hop[0].port == 25
 
 
 def test_relative_paths_start_at_the_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "ca.pem").touch()
-    path = write(tmp_path / "etc", WHOLE.replace("[web]", 'next_hop_ca_file = "ca.pem"\n[web]'))
+    path = write(tmp_path / "etc", WHOLE.replace("[web]", '[next_hop]\nca_file = "ca.pem"\n[web]'))
     monkeypatch.chdir(tmp_path)
     settings = load(path.relative_to(tmp_path), {"GOEN_STORE__KEY_FILE": "keys/goen.key"})
-    assert settings.relay.next_hop_ca_file == tmp_path / "etc/ca.pem"
+    assert settings.next_hop.ca_file == tmp_path / "etc/ca.pem"
     assert settings.store.key_file == tmp_path / "etc/keys/goen.key"
     assert settings.store.url == f"sqlite:///{tmp_path}/etc/var/goen.sqlite3"
     absolute = load(path, {"GOEN_STORE__URL": "sqlite:////data/goen.sqlite3"})
@@ -213,7 +213,7 @@ def test_the_settings_file_is_given_or_named_or_beside_us(
     assert find(Path("given.toml"), named) == Path("given.toml")
     write(tmp_path, WHOLE)
     assert find(None, {}) == DEFAULT_FILE
-    assert load(find(None, {}), named).relay.next_hop.port == 25
+    assert load(find(None, {}), named).relay.next_hop[0].port == 25
 
 
 def test_no_secret_is_shown() -> None:
