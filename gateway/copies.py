@@ -16,7 +16,7 @@ from gateway.mail.dkim_sign import CannotSign, SigningKey, sign
 from gateway.mail.eligible import Reading
 from gateway.mail.footer import Footer
 from gateway.mail.marker import Marker
-from gateway.mail.notice import Letter, read_letter
+from gateway.mail.notice import Conflict, Notice, read_letter
 from gateway.replies import Reply
 from store.records import CopyKind, DeliveryState, PlannedCopy, RejectionDetails
 
@@ -123,20 +123,24 @@ def split_recipients(
     return tuple(candidates), tuple(others)
 
 
-def details_of(
-    letter: Letter, marker: Marker | None, candidate: Recipient, *, alone: bool
-) -> RejectionDetails:
-    """Read what the notice says of this candidate, as the ledger keeps it.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which copies of one message are to be made, and what in the message contradicts itself."""
 
-    `alone`: no other candidate gets the message, so the name in its text is theirs.
-    """
-    notice = letter.notice(candidate.address, alone=alone)
+    copies: tuple[PlannedCopy, ...]
+    """One for each candidate, and one for all others together; at least one."""
+    conflicts: tuple[Conflict, ...] = field(repr=False)
+    """Of all candidates, each once."""
+
+
+def details_of(notice: Notice, marker: Marker | None) -> RejectionDetails:
+    """Return what the notice says of one candidate as the ledger keeps it."""
     return RejectionDetails(
         name=notice.name.value if notice.name else None,
         name_source=str(notice.name.source) if notice.name else None,
         job=notice.job.value if notice.job else None,
         stage=notice.stage.value if notice.stage else None,
-        language=notice.language,
+        language=notice.language.value,
         template=marker.template if marker else None,
         reason_code=marker.reason if marker else None,
     )
@@ -159,24 +163,27 @@ class Scribe:
     stamp_key: bytes = field(repr=False)
     hostname: str
 
-    def plan(self, message: MarkedMessage) -> tuple[PlannedCopy, ...]:
-        """Decide which copies are to be made: one for each candidate, one for all others together."""
+    def plan(self, message: MarkedMessage) -> Plan:
+        """Decide which copies are to be made, and read what is known of each candidate."""
         candidates, others = split_recipients(message.envelope, self.rules)
         letter = read_letter(message.content, message.reading)
-        marker, alone = message.reading.marker, len(candidates) == 1
+        # With another candidate beside, the name in the text may be that one's.
+        alone = len(candidates) == 1
+        notices = {one.address: letter.notice(one.address, alone=alone) for one in candidates}
         plans = [
             PlannedCopy(
                 kind=CopyKind.CANDIDATE,
-                recipients=(candidate.address,),
-                link_id=self.link_id(message.fingerprint, candidate.address),
-                details=details_of(letter, marker, candidate, alone=alone),
+                recipients=(address,),
+                link_id=self.link_id(message.fingerprint, address),
+                details=details_of(notice, message.reading.marker),
             )
-            for candidate in candidates
+            for address, notice in notices.items()
         ]
         if others:
             addresses = tuple(other.address for other in others)
             plans.append(PlannedCopy(kind=CopyKind.INTERNAL, recipients=addresses, link_id=b""))
-        return tuple(plans)
+        conflicts = (conflict for notice in notices.values() for conflict in notice.conflicts)
+        return Plan(tuple(plans), tuple(dict.fromkeys(conflicts)))
 
     def write(self, message: MarkedMessage, plan: PlannedCopy, *, partners: Sequence[str], date: str) -> Copy:
         """Write one copy: marker replaced, checked, stamped, signed, with our Received field on top.

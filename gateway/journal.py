@@ -15,6 +15,7 @@ import stat
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from typing import TextIO, cast
 
 import structlog
@@ -147,6 +148,13 @@ class Journal:
     def almost(self, trace_id: str, found: str) -> None:
         """Something looks like a marker and is none; the recruiter's template has a mistake in it."""
         self._write(logging.WARNING, "almost-a-marker", id=trace_id, found=found)
+
+    def contradicting(self, trace_id: str, *, what: str, sources: Sequence[str]) -> None:
+        """Two places of a marked message contradict each other on `what`: name, job, stage or language.
+
+        `sources` names the places, the likelier first; what stands there is personal data.
+        """
+        self._write(logging.WARNING, "contradiction", id=trace_id, what=what, sources=",".join(sources))
 
     def unsettled(self, trace_id: str, *, delivery: int, state: str) -> None:
         """A copy's outcome could not be recorded yet; this line is the spare record."""

@@ -27,7 +27,7 @@ from functools import partial
 from typing import TypeVar
 
 from gateway import replies
-from gateway.copies import Copy, MarkedMessage, PassReason, Scribe, Unfit, reply_for
+from gateway.copies import Copy, MarkedMessage, PassReason, Plan, Scribe, Unfit, reply_for
 from gateway.delivery import CopyDelivery, Transaction, Writer
 from gateway.envelope import Envelope
 from gateway.journal import Journal
@@ -139,12 +139,15 @@ class MessageJourney:
             raise Unfit(PassReason.NO_PARTNER)
         write = partial(scribe.write, message, partners=names, date=format_datetime(now))
 
-        def try_one() -> tuple[tuple[PlannedCopy, ...], Copy]:
-            plans = scribe.plan(message)
-            return plans, write(plans[0])
+        def try_one() -> tuple[Plan, Copy]:
+            plan = scribe.plan(message)
+            return plan, write(plan.copies[0])
 
-        plans, tried = await asyncio.to_thread(try_one)
-        return lambda plan: tried if plan == tried.plan else write(plan), plans
+        planned, tried = await asyncio.to_thread(try_one)
+        for conflict in planned.conflicts:
+            sources = dict.fromkeys(finding.source for finding in conflict.findings)
+            self._journal.contradicting(message.envelope.trace_id, what=conflict.what, sources=tuple(sources))
+        return lambda plan: tried if plan == tried.plan else write(plan), planned.copies
 
     async def _earlier(self, message: MarkedMessage) -> Reply | None:
         """Return the reply for a retry that cannot be rewritten any more, or None for a new message.

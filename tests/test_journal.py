@@ -32,6 +32,20 @@ def test_a_line_is_one_json_object_with_time_level_and_fields() -> None:
     }
 
 
+def test_a_contradiction_names_the_places_and_nothing_that_stands_there() -> None:
+    stream = io.StringIO()
+    open_journal("json", stream).contradicting("G-1", what="name", sources=("marker", "addressee"))
+    (line,) = lines(stream)
+    assert line.pop("timestamp")
+    assert line == {
+        "event": "contradiction",
+        "level": "warning",
+        "id": "G-1",
+        "what": "name",
+        "sources": "marker,addressee",
+    }
+
+
 def test_a_crash_is_named_by_class_and_place_and_never_by_its_text() -> None:
     stream = io.StringIO()
     with pytest.raises(ValueError, match="taro") as caught:

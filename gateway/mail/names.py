@@ -155,13 +155,13 @@ def closing(text: str) -> str | None:
     return person(_BEFORE_CLOSING.sub("", match["name"])) if match is not None else None
 
 
-def same_person(one: str, other: str) -> bool:
+def agree(one: str, other: str) -> bool | None:
     """Whether two names may be one person's: the same, or the family or given name of the other.
 
-    A name in another script may be the same; nobody could tell without guessing.
+    None for names in two scripts, which may be the same; nobody could tell without guessing.
     """
     if _script(one) != _script(other):
-        return True
+        return None
     short, long = sorted((folded(one), folded(other)), key=len)
     return long.startswith(short) or long.endswith(short)
 
