@@ -13,16 +13,16 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from gateway.candidate_journey import CandidateJourney, Terms
-from gateway.copies import PassReason, RecipientRules, Scribe, Unfit
+from gateway.copies import Scribe
 from gateway.delivery import CopyDelivery
 from gateway.journal import Journal
 from gateway.keyring import Keyring
-from gateway.mail.footer import Footer
 from gateway.message_journey import MessageJourney
 from gateway.partners.https import SignedHttps
 from gateway.partners.payload import Provider
 from gateway.preparing import Prepared, prepare
-from gateway.rendering import Organisation, Rendering, TemplateInvalid
+from gateway.rendering import Organisation
+from gateway.scribing import octets, scribe_of
 from gateway.settings import OrganisationSettings, Settings
 from gateway.smtp.access import AccessRules
 from gateway.smtp.connection import NextHopAddress
@@ -92,7 +92,7 @@ def build(
     door_rules = tuple(
         DoorRules(
             hostname=hostname,
-            access=AccessRules(door.allowed_networks, _octets(door.sender_domains)),
+            access=AccessRules(door.allowed_networks, octets(door.sender_domains)),
             max_message_octets=settings.relay.max_message_octets,
         )
         for door in settings.relay.doors
@@ -135,19 +135,6 @@ def new_trace_id() -> str:
     return "G-" + b32encode(secrets.token_bytes(10)).decode("ascii")
 
 
-@dataclass(frozen=True, slots=True)
-class _Footers:
-    """The footers of the templates; a name that no mail can carry lets the message pass as it came."""
-
-    rendering: Rendering
-
-    def footer(self, language: str, *, link: str, company: str, partners: Sequence[str]) -> Footer:
-        try:
-            return self.rendering.footer(language, link=link, company=company, partners=partners)
-        except TemplateInvalid as invalid:
-            raise Unfit(PassReason.CANNOT_CARRY) from invalid
-
-
 def _organisation(given: OrganisationSettings) -> Organisation:
     return Organisation(
         legal_name=given.legal_name or "",
@@ -169,21 +156,11 @@ def _next_hop_address(settings: Settings, hostname: str, context: ssl.SSLContext
 
 
 def _scribe(settings: Settings, prepared: Prepared, keyring: Keyring, hostname: str) -> Scribe:
-    return Scribe(
-        footers=_Footers(prepared.rendering),
-        company=settings.organisation.legal_name or "",
-        rules=RecipientRules(
-            internal_domains=_octets(settings.relay.internal_domains),
-            agency_domains=_octets(settings.relay.agency_domains),
-            excluded=_octets(settings.relay.excluded_addresses),
-        ),
+    return scribe_of(
+        settings,
+        prepared,
         link_id=keyring.new_link_id,
-        link_url=lambda link_id: f"{settings.web.public_url}/c/{keyring.link_token(link_id)}",
-        signing_keys=prepared.signing_keys,
+        link_token=keyring.link_token,
         stamp_key=keyring.stamp_key,
         hostname=hostname,
     )
-
-
-def _octets(names: Sequence[str]) -> frozenset[bytes]:
-    return frozenset(name.lower().encode() for name in names)

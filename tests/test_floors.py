@@ -63,6 +63,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     # doors and loops
     ("gateway.smtp", "gateway.web", "gateway.workers"),
     ("gateway.preparing",),
+    ("gateway.scribing",),
     ("gateway.wiring",),
     # what runs what wiring built, and what the commands need around it
     ("gateway.operator", "gateway.opening", "gateway.serving"),
