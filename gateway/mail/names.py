@@ -1,4 +1,4 @@
-"""What in a letter is a person's name: words of address told from names, in Japanese and English.
+"""What is a person's name: words of address told from names, in Japanese and English.
 
 A wrong name is worse than none, so a doubtful one is none: no name is cut out of a sentence or an address.
 What nobody is called is in the two tables of words; what is part of real names is kept out of them.
@@ -21,6 +21,9 @@ _IN_BRACKETS = re.compile(r"\s*[（(〔\[][^）)〕\]]*+[）)〕\]]\s*$")
 _TITLE = re.compile(r"(?i)^(?:mr|ms|mrs|mx|miss|dr|prof|professor)\.?\s+")
 _AFFILIATION = re.compile(
     r"(?:大学|大学院|高校|高等学校|専門学校|学院|学科|研究科|専攻|コース|[0-9一二三四]年|エージェント|支店|課"
+    r"|商事|商会|銀行|工業|産業|製作所|研究所|事務所|センター|病院|協会|財団|組合|事務局|委員会|窓口|受付"
+    r"|ホールディングス|コーポレーション|サービス|システムズ?|テクノロジーズ?|ジャパン|グループ|キャリア|エージェンシー"
+    r"|人材|総研|ソリューションズ?|カンパニー|チーム|クラブ|ストア|ショップ|インターナショナル"
     # Not each word on 部 or 室: 阿部, 服部, 長谷部 and 小室, 氷室 are families.
     r"|[学本業事務理発画術造報ムグ売買究進援作略営流際外証査計達社支]部|[究書長画進発報談策査教]室)$"
     r"|(?:株式|有限|合同)会社|[(（]株[)）]"
@@ -44,36 +47,38 @@ _NO_FAMILY = re.compile(
 )
 """What a whole name cannot be."""
 _NO_WORD = re.compile(
-    r"(?:[部課社係室店会校学]長|主任|取締役|教授)$"
+    r"(?:[部課社係室店会校学]長|主任|取締役|教授|者|アドバイザー|コンサルタント|マネージャー|リーダー|ディレクター|コーディネーター)$"
     r"|応募者|候補者|各位|担当|人事|採用|関係者|お客|学生|受験|志願|御中|エントリー|求職者"
 )
 """What no word of a name can be."""
 
 
-def _words(table: str) -> frozenset[str]:
-    return frozenset(table.split())
+def table(words: str) -> frozenset[str]:
+    """Return the words of a table, which stand between white space."""
+    return frozenset(words.split())
 
 
-_NOBODY_JA = _words(
+_NOBODY_JA = table(
     """
     皆々 みな みんな 貴方 貴女 貴君 貴社 貴校 貴学 弊社 当社 御社 同社 小社 あなた あなた方 先生
-    本人 保護者 家族 両親 氏名 名前 姓名 宛名 宛先 差出人 送信者 受信者 取引先 得意先 会員
+    本人 保護者 家族 両親 氏名 名前 姓名 苗字 名字 姓 名 宛名 宛先 差出人 送信者 受信者 取引先 得意先 会員
     ゲスト ユーザー ユーザ テスト サンプル ダミー 見本 匿名 名無し 不明 未定 未設定 未入力 対象者 該当者
     参加者 出席者 来場者 受講者 登録者 申込者 希望者 内定者 転職者 社員 従業員 スタッフ メンバー オーナー
     管理者 株主 生徒 卒業生 システム
     """
 )
-_NEVER_EN = _words(
+_NEVER_EN = table(
     """
     candidate candidates applicant applicants recipient recipients hiring recruiter recruiters recruiting
     recruitment recruit noreply no-reply donotreply do-not-reply mailer-daemon postmaster webmaster
     undisclosed unknown anonymous null none undefined nan nil firstname lastname fullname username surname
     customer customers everyone everybody from and team department committee company corporation corp inc
-    ltd llc gmbh colleagues participants jobseeker jobseekers
+    ltd llc gmbh colleagues participants jobseeker jobseekers agency group holdings limited systems
+    technologies solutions consulting services careers university institute
     """
 )
 """Words that stand in no name, whatever stands beside them."""
-_NOT_ALONE_EN = _words(
+_NOT_ALONE_EN = table(
     """
     sir sirs madam madams maam ladies gentlemen gentleman lady all there again folks guys friend friends
     student students guest guests user users member members subscriber subscribers participant attendee
@@ -85,31 +90,18 @@ _NOT_ALONE_EN = _words(
     person people human somebody someone anyone nobody parent parents partner partners visitor visitors
     reader readers graduate graduates intern interns employee employees staff alumni developer developers
     engineer engineers designer professional professionals talent manager head director reply
+    thank thanks welcome please congratulations good morning afternoon evening sorry unfortunately
     """
 )
 """Words that may stand in a name beside others, but make none among themselves."""
 
-_ADDRESSEE_JA = re.compile(rf"^\s*+(?P<name>\S.{{0,59}}?)\s*{HONORIFIC}\s*[、,，]?\s*$")
-_ADDRESSEE_EN = re.compile(r"^\s*+(?i:dear|hi|hello)\s+(?P<name>[^\W\d_][\w'’.\- ‐]{0,60}?)\s*[,:!、.]?\s*$")
-_ADDRESS_LINES = 8
-"""Non-blank lines in which the addressee stands; below them, an honorific belongs to a sentence."""
-_LONGEST_LINE = 100
-"""Characters of an addressee line."""
-_WORD = r"[^、。，．,\s「」]{1,20}"
-_CLOSING = re.compile(
-    rf"(?:^|[、。，．,\s「])(?P<name>{_WORD}(?:[ \u3000]{_WORD})?)\s{{0,3}}{HONORIFIC}の"
-    r"[^。\n]{0,30}(?:活躍|健勝|多幸|発展|成功|祈)",
-    re.MULTILINE,
+_PLACEHOLDER = re.compile(
+    r"[{}<>%$@]|^\[.*\]$|__|[○〇●×✕＊]{2}|(?i:^(?:x{2,}|n/a|none|null|nan|undefined|tbd)$)"
 )
-_BEFORE_CLOSING = re.compile(
-    r"^(?:末筆(?:では(?:ございます|あります))?(?:ながら|ですが|が)|最後に(?:なりましたが)?|結びに|今後とも|今後も|この度は"
-    r"|また|なお|何卒|どうか|心より)(?=.)"
-)
-_RECOMMENDED = re.compile(
-    r"(?:推薦|紹介)(?:いただ|頂|くださ|下さ)[ぁ-ん]{1,5}[、\s]?"
-    rf"(?P<name>{_WORD}?(?:[ \u3000]{_WORD}?)?)\s{{0,3}}{HONORIFIC}"
-)
-_PLACEHOLDER = re.compile(r"[{}<>%$@\[\]]|__")
+_LOGIN = re.compile(r"^[a-z0-9]+[.][a-z0-9.]+$")
+"""An account: `taro.yamada`."""
+_SHORTENED = 3
+"""Letters from which the start of a name may stand for it: Alex for Alexander."""
 _VARIANTS = str.maketrans("髙﨑邊邉齋齊斎濵濱澤德眞廣國", "高崎辺辺斉斉斉浜浜沢徳真広国")
 
 
@@ -123,47 +115,67 @@ def person(written: str | None) -> str | None:
         return None
     if any(unicodedata.category(char)[0] in "NPSC" and char not in _OF_NAMES for char in "".join(words)):
         return None
+    if _LOGIN.search(name) is not None:
+        return None
     return None if _initials(words) or any(_too_long(word) for word in words) else name
 
 
 def explicit(written: str) -> str | None:
     """Return the name that a marker gives, without honorific; None when it is nobody's."""
     name = _undressed(written)
-    return None if not name or _PLACEHOLDER.search(name) is not None or _nobody(name.split()) else name
+    return None if not name or is_placeholder(name) or "[" in name or _nobody(name.split()) else name
 
 
-def addressee(text: str) -> str | None:
-    """Return the name in the line that the letter is addressed to."""
-    lines = [line for line in text.splitlines() if line.strip()][:_ADDRESS_LINES]
-    for line in (line.strip() for line in lines if len(line) <= _LONGEST_LINE):
-        for pattern in (_ADDRESSEE_JA, _ADDRESSEE_EN):
-            match = pattern.match(line)
-            if match is not None and (name := person(match["name"])) is not None:
-                return name
-    return None
-
-
-def recommended(text: str) -> str | None:
-    """Return the candidate's name in a letter to an agency, whose consultant is the addressee."""
-    match = _RECOMMENDED.search(text)
-    return person(match["name"]) if match is not None else None
-
-
-def closing(text: str) -> str | None:
-    """Return the name in the line that wishes all the best."""
-    match = _CLOSING.search(text)
-    return person(_BEFORE_CLOSING.sub("", match["name"])) if match is not None else None
+def is_placeholder(written: str) -> bool:
+    """Whether a template's field was left unfilled."""
+    return _PLACEHOLDER.search(written) is not None
 
 
 def agree(one: str, other: str) -> bool | None:
     """Whether two names may be one person's: the same, or the family or given name of the other.
 
-    None for names in two scripts, which may be the same; nobody could tell without guessing.
+    None for names in two scripts, or a short form of a Latin name; nobody could tell without guessing.
     """
-    if _script(one) != _script(other):
+    script = _script(one)
+    if script != _script(other):
         return None
-    short, long = sorted((folded(one), folded(other)), key=len)
-    return long.startswith(short) or long.endswith(short)
+    short, long = sorted(
+        (_parts(one, script), _parts(other, script)), key=lambda parts: (len(parts), len("".join(parts)))
+    )
+    if not short or "".join(short) == "".join(long):
+        return True if short else None
+    if len(long) > 1:
+        if _within(short, long):
+            return True
+    elif script != "LATIN":
+        start, whole = short[0], long[0]
+        # 林 is no given name of 小林, but 太郎 is one of 山田太郎.
+        return whole.startswith(start) or (len(start) > 1 and whole.endswith(start))
+    shortened = script == "LATIN" and len(short) == 1 and len(short[0]) >= _SHORTENED
+    return None if shortened and any(word.startswith(short[0]) for word in long) else False
+
+
+def _within(short: list[str], long: list[str]) -> bool:
+    """Whether each part of one name stands in the other, perhaps as an initial on either side."""
+    left = list(long)
+    for part in short:
+        match = next(
+            (word for word in left if word == part or (1 in (len(word), len(part)) and word[0] == part[0])),
+            None,
+        )
+        if match is None:
+            return False
+        left.remove(match)
+    return any(len(part) > 1 for part in short)
+
+
+def _parts(name: str, script: str) -> list[str]:
+    plain = unicodedata.normalize("NFKC", name).casefold().translate(_VARIANTS)
+    if script == "LATIN":
+        plain = "".join(
+            char for char in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(char)
+        )
+    return [part for part in re.split(r"[\s・.=＝]+", re.sub(r"['’‐-]", "", plain)) if part]
 
 
 def folded(text: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import mailparser
 
-from gateway.mail import findings, jobs, language, markup, names, stages, words
+from gateway.mail import findings, greetings, jobs, language, markup, names, stages, words
 from gateway.mail.eligible import Reading, Target
 from gateway.mail.findings import Claim, Confidence, Conflict, Finding, Source
 from gateway.mail.text import replaced
@@ -67,7 +67,7 @@ class Letter:
         name, unnamed = findings.weigh("name", claims, names.agree)
         job, unemployed = findings.weigh("job", self.jobs, jobs.same_job)
         stage, unstaged = findings.weigh("stage", self.stages, stages.same_stage)
-        spoken, unspoken = findings.weigh("language", self.languages, _equal)
+        spoken, unspoken = findings.weigh("language", self.languages, str.__eq__)
         return Notice(
             name=name,
             job=job,
@@ -80,7 +80,7 @@ class Letter:
         written = self.display_names.get(address)
         # A mailer's address book repeats the address where it knows no name.
         local = address.rpartition("@")[0]
-        return None if written is None or written == local else names.person(written)
+        return None if written is None or written.casefold() == local else names.person(written)
 
 
 _DEFAULT_LANGUAGE = Finding("ja", Source.DEFAULT, Confidence.LOW)
@@ -92,15 +92,24 @@ def read_letter(raw: bytes, reading: Reading) -> Letter:
     name = names.explicit(marker.name) if marker is not None and marker.name else None
     said_job = marker.job if marker is not None else None
     said_stage = stages.stage_of(marker.stage) if marker is not None and marker.stage else None
-    said_language = language.of_template(marker.template) if marker is not None and marker.template else None
+    joined = words.unwrapped(text)
     return Letter(
         marker_name=Claim(name, Source.MARKER) if name is not None else None,
         display_names=_display_names(raw, reading),
         text_names=tuple(_names_in(text)),
-        jobs=_claims(said_job, jobs.jobs_in(text)),
-        stages=_claims(said_stage, stages.stages_in(text)),
-        languages=_claims(said_language, [found] if (found := language.of_text(text)) else []),
+        jobs=_claims(said_job, jobs.jobs_in(joined, text)),
+        stages=_claims(said_stage, stages.stages_in(joined)),
+        languages=_languages(marker.template if marker is not None else None, text),
     )
+
+
+def _languages(template: str | None, text: str) -> tuple[Claim, ...]:
+    """Return at least one language; a text in both does not contradict the template."""
+    said, spoken = language.of_template(template or ""), language.of_text(text)
+    marked = (Claim(said, Source.MARKER),) if said else ()
+    if spoken.clear:
+        return (*marked, Claim(spoken.language, Source.BODY))
+    return marked or (Claim(spoken.language, Source.DEFAULT),)
 
 
 def _claims(said: str | None, read: Sequence[str]) -> tuple[Claim, ...]:
@@ -110,16 +119,19 @@ def _claims(said: str | None, read: Sequence[str]) -> tuple[Claim, ...]:
 
 
 def _names_in(text: str) -> list[Claim]:
-    # The addressee of a letter with a recommendation is an agency's consultant, not the candidate.
-    sources = (
-        (Source.BODY, names.recommended),
-        (Source.ADDRESSEE, names.addressee),
-        (Source.CLOSING, names.closing),
+    addressees, recommended, closing = (
+        greetings.addressees(text),
+        greetings.recommended(text),
+        greetings.closing(text),
     )
-    found = [Claim(name, source) for source, read in sources if (name := read(text)) is not None]
-    if found and found[0].source is Source.BODY:
-        return [one for one in found if one.source is not Source.ADDRESSEE]
-    return found
+    candidate, agent = addressees.candidate, addressees.agent
+    # The addressee of a letter with a recommendation is an agency's consultant, not the candidate.
+    if recommended and candidate and names.agree(recommended, candidate) is False:
+        candidate, agent = None, agent or candidate
+    if agent and closing and names.agree(agent, closing):
+        closing = None
+    said = ((recommended, Source.BODY), (candidate, Source.ADDRESSEE), (closing, Source.CLOSING))
+    return [Claim(name, source) for name, source in said if name is not None]
 
 
 def _display_names(raw: bytes, reading: Reading) -> dict[str, str]:
@@ -145,7 +157,10 @@ def _addressees(header: bytes) -> list[tuple[str, str]]:
 
 
 def _text_of(reading: Reading) -> str:
-    """Return the author's words, of the plain alternative or else of the HTML; no markers, no quotes."""
+    """Return the author's words, of the plain alternative or else of the HTML; no markers, no quotes.
+
+    Lines end in LF.
+    """
     if not reading.targets:
         return ""
     own = [target for target in reading.targets if target.invited]
@@ -154,7 +169,7 @@ def _text_of(reading: Reading) -> str:
     text = replaced(target.leaf.text, cut)[:_MAX_SOURCE]
     if target.leaf.html:
         text = markup.read_html(text).text.replace(markup.BREAK, "\n")
-    return text[:_MAX_TEXT]
+    return words.lines(text)[:_MAX_TEXT]
 
 
 def _without_own(target: Target) -> list[tuple[int, int]]:
@@ -164,7 +179,3 @@ def _without_own(target: Target) -> list[tuple[int, int]]:
         if not found or span[0] >= found[-1][1]:
             found.append(span)
     return found
-
-
-def _equal(one: str, other: str) -> bool:
-    return one == other

@@ -19,6 +19,20 @@ _WHITE = re.compile(r"\s+")
 _ENCODED_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]*+)\?=")
 
 
+def lines(text: str) -> str:
+    """Return the text with LF as its only line end."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def unwrapped(text: str) -> str:
+    """Return a text, whose lines end in LF, with each paragraph on one line.
+
+    Where mailers wrap Japanese no space belongs.
+    """
+    joined = re.sub(r"(?<=[^\x00-\x7f])\n(?=[^\x00-\x7f])", "", text)
+    return re.sub(r"(?<=[^\n])\n(?=[^\n])", " ", joined)
+
+
 def clean(value: str) -> str:
     """Return the value on one line, without controls, surrogates and invisible marks, cut at MAX_LENGTH."""
     line = _WHITE.sub(" ", value[: 4 * MAX_LENGTH])
