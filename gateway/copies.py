@@ -209,9 +209,9 @@ class Scribe:
         unsigned = rewritten
         for own in {domain, keys[0].domain}:
             unsigned = trace.without_own_signatures(unsigned, own)
-        stamped = trace.stamp_field(self.stamp_key, envelope.trace_id, unsigned) + unsigned
+        stamp = trace.stamp_field(self.stamp_key, envelope.trace_id, unsigned)
         try:
-            signatures = b"".join(sign(stamped, key) for key in keys)
+            signatures = sign(unsigned, *keys, above=stamp)
         except CannotSign as failed:
             raise Unfit(PassReason.CANNOT_SIGN) from failed
         received = trace.received_field(
@@ -224,7 +224,7 @@ class Scribe:
         )
         by_address = {recipient.address: recipient for recipient in envelope.recipients}
         recipients = tuple(by_address[address] for address in plan.recipients if address in by_address)
-        return Copy(plan, recipients, received + signatures + stamped)
+        return Copy(plan, recipients, b"".join((received, signatures, stamp, unsigned)))
 
     def _keys_for(self, domain: bytes) -> tuple[SigningKey, ...]:
         """Return the keys of the From domain, else of the nearest domain above it, which DMARC takes as well.

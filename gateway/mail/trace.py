@@ -81,15 +81,18 @@ def message_id(raw: bytes) -> bytes | None:
     return _first(raw, "message-id") or None
 
 
-def from_domain(raw: bytes) -> bytes | None:
-    """Return the lower-case domain of the first address in the From field."""
+def from_domain(raw: bytes, *, strict: bool = False) -> bytes | None:
+    """Return the lower-case domain of the first address in the From field.
+
+    `strict`: None also for a quoted string or a comment without end, which no two readers take alike.
+    """
     value = _first(raw, "from")
     if len(value) > _MAX_FROM:
         return None
-    value = _without_strings(value)
+    value, closed = _without_strings(value)
     bracketed = value[value.find(b"<") :] if b"<" in value else value
     match = _DOMAIN.search(bracketed)
-    return match[1].lower() if match is not None else None
+    return match[1].lower() if match is not None and (closed or not strict) else None
 
 
 def received_field(
@@ -114,16 +117,18 @@ def stamp_field(key: bytes, trace_id: str, raw: bytes) -> bytes:
     It is bound to Message-ID, From and Date, which every relay leaves alone.
     """
     name = _safe(trace_id)[:64]
-    seal = _seal(key, name.encode("ascii"), _bound(raw))
+    seal = _seal(key, name.encode("ascii"), _bound(raw, scan_header(raw)))
     return f"X-Goen-Processed: v1; id={name};\r\n\th={seal}\r\n".encode("ascii")
 
 
 def stamped(key: bytes, raw: bytes) -> bool:
     """Whether the mail carries a stamp made with this key for this mail; a forged one counts for nothing."""
-    bound = _bound(raw)
-    for field in scan_header(raw):
-        if field.name != STAMP:
-            continue
+    fields = scan_header(raw)
+    stamps = [field for field in fields if field.name == STAMP]
+    if not stamps:
+        return False
+    bound = _bound(raw, fields)
+    for field in stamps:
         match = _STAMP_VALUE.fullmatch(field_value(raw, field))
         if match is not None and hmac.compare_digest(_seal(key, match[1], bound).encode("ascii"), match[2]):
             return True
@@ -149,8 +154,11 @@ def _first(raw: bytes, name: str) -> bytes:
     return next((field_value(raw, field) for field in scan_header(raw) if field.name == name), b"")
 
 
-def _without_strings(value: bytes) -> bytes:
-    """Take quoted strings and comments (RFC 5322, section 3.2) out; what is opened and never closed stays."""
+def _without_strings(value: bytes) -> tuple[bytes, bool]:
+    """Take quoted strings and comments (RFC 5322, section 3.2) out, and say whether all were closed.
+
+    What is opened and never closed stays.
+    """
     kept, at, opened, depth, quoted = [], 0, 0, 0, False
     for match in _OPENING.finditer(value):
         char = match[0]
@@ -167,14 +175,15 @@ def _without_strings(value: bytes) -> bytes:
         elif not quoted and not depth:
             kept.append(value[at:opened])
             at = match.end()
-    return b"".join([*kept, value[at:]])
+    return b"".join([*kept, value[at:]]), not quoted and not depth
 
 
-def _bound(raw: bytes) -> bytes:
+def _bound(raw: bytes, fields: tuple[Field, ...]) -> bytes:
     """Return a digest of the fields that a stamp is bound to."""
+    first = {field.name: field for field in reversed(fields) if field.name in _BOUND}
     digest = hashlib.sha256()
     for name in _BOUND:
-        value = b" ".join(_first(raw, name).split())
+        value = b" ".join(field_value(raw, first[name]).split()) if name in first else b""
         digest.update(len(value).to_bytes(4, "big") + value)
     return digest.digest()
 

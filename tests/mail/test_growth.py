@@ -152,6 +152,7 @@ MAILS: dict[str, tuple[int, Mail]] = {
     "honorifics": (40_000, text("様の".encode())),
     "escape sequences": (20_000, text(b"\x1b(B", b"Content-Type: text/plain; charset=iso-2022-jp\r\n")),
     "one line": (40_000, text(b"a", PLAIN + QUOTED_PRINTABLE, b"", MARKER)),
+    "blanks": (20_000, text(b" \t", end=b"x\r\n")),
     "blanks in quoted-printable": (40_000, text(b" ", PLAIN + QUOTED_PRINTABLE, end=b"x\r\n")),
     "parts": (20_000, many_parts),
 }
@@ -165,14 +166,19 @@ def work(raw: bytes) -> None:
     trace.fingerprint(b"hr@example.com", raw)
     reading = eligible.read(raw, stamp_key=STAMP_KEY)
     trace.from_domain(raw)
+    signed(raw)
     if not reading.targets:
         return
     read_letter(raw, reading).notice(b"t@example.jp", alone=True)
     copy = footer.rewrite(raw, reading, invitation)
     check.check(raw, copy, reading, invitation)
-    stamped = trace.stamp_field(STAMP_KEY, "G-A", copy) + trace.without_own_signatures(copy, b"example.com")
+    stamp = trace.stamp_field(STAMP_KEY, "G-A", copy)
+    signed(trace.without_own_signatures(copy, b"example.com"), stamp)
+
+
+def signed(raw: bytes, above: bytes = b"") -> None:
     try:
-        sign(stamped, KEY)
+        sign(raw, KEY, above=above)
     except CannotSign:
         return
 

@@ -71,6 +71,16 @@ def test_the_domain_is_that_of_the_first_address(value: bytes, expected: bytes |
     assert trace.from_domain(b"From: " + value + b"\r\n\r\n") == expected
 
 
+@pytest.mark.parametrize(
+    "value", [b'5" screen <hr@example.jp>', b"a (b <hr@example.jp>", b'"a\\" <hr@example.jp>']
+)
+def test_an_author_in_open_quotes_is_none_to_the_strict(value: bytes) -> None:
+    mail = b"From: " + value + b"\r\n\r\n"
+    assert trace.from_domain(mail) == b"example.jp"
+    assert trace.from_domain(mail, strict=True) is None
+    assert trace.from_domain(MAIL, strict=True) == b"example.com"
+
+
 def test_nothing_a_client_says_can_add_a_field() -> None:
     field = trace.received_field(
         peer="192.0.2.1:25",
