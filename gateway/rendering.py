@@ -10,6 +10,7 @@ It holds no personal data, so its digest can be computed again after the person 
 """
 
 import contextlib
+import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,9 +30,20 @@ from jinja2 import (
 )
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from gateway import invitation_template
 from gateway.mail.footer import Footer
-from gateway.plain_text import ForeignSign, folded, line_fault, plain_name
+from gateway.plain_text import ForeignSign, folded, plain_name, url_fault
+from gateway.template_source import TemplateInvalid, TemplateSource
 from store.records import HOME_COUNTRY, Partner
+
+__all__ = [
+    "LANGUAGES",
+    "ConsentText",
+    "Organisation",
+    "Rendering",
+    "TemplateInvalid",
+    "mailable_name",
+]
 
 LANGUAGES: Final[Mapping[str, str]] = {"ja": "日本語", "en": "English"}
 """Each language by its code and its own name, in the order of the switch on the pages."""
@@ -49,19 +61,11 @@ _VALUES: Final[Mapping[str, frozenset[str]]] = {
 }
 """The values that each page template may name."""
 
+_ASCII: Final = "footer/ascii.txt"
+"""The invitation for text that can hold nothing else, in English."""
+_LAST_QUOTED: Final = re.compile(r"'(\w+)'[^']*\Z")
 _FOOTER_VALUES: Final = frozenset({"link", "company", "partners"})
 _CONSENT_VALUES: Final = frozenset({"organisation", "partner"})
-
-
-class TemplateInvalid(Exception):
-    """A template, or a name that goes into one, cannot be used."""
-
-    def __init__(self, file: str, line: int | None, reason: str) -> None:
-        """`file` is relative to the templates folder, or says which value is at fault."""
-        super().__init__(f"{file}, line {line}: {reason}" if line else f"{file}: {reason}")
-        self.file = file
-        self.line = line
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,8 @@ class Rendering:
         lines = text.strip("\n").split("\n")
         return Footer(
             text="\n".join(piece for line in lines for piece in ([line] if line == link else folded(line))),
-            html=html.strip("\n").encode("ascii", "xmlcharrefreplace").decode("ascii"),
+            html=_ascii(html.strip("\n")),
+            ascii=self._render(_ASCII, link=link).strip("\n"),
         )
 
     def consent_text(
@@ -165,28 +170,26 @@ class Rendering:
             raise TemplateInvalid("pages/style.css", None, "the file is missing")
         if not self.editions:
             raise TemplateInvalid("consent", None, "there is no edition of the consent text")
+        self._check_footer(_ASCII, frozenset({"link"}))
+        for file in (f"footer/{language}.{form}" for language in LANGUAGES for form in ("txt", "html")):
+            self._check_footer(file, _FOOTER_VALUES)
         for file, values in _VALUES.items():
             self._check_values(file, values)
         for language in LANGUAGES:
             self._check_words(f"pages/words/{language}.html")
             for edition in self.editions:
                 self._check_consent(edition, language)
-            self._check_footer(language)
 
-    def _source(self, file: str) -> str:
-        try:
-            return (self._folder / file).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise TemplateInvalid(file, None, "the file is missing") from None
-        except UnicodeDecodeError as error:
-            raise TemplateInvalid(file, None, f"byte {error.start} is not UTF-8") from None
+    def _source(self, file: str) -> TemplateSource:
+        return TemplateSource.read(self._folder, file)
 
     def _tree(self, file: str) -> nodes.Template:
+        source = self._source(file)
         try:
-            tree = self._environment.parse(self._source(file), filename=file)
+            tree = self._environment.parse(source.text, filename=file)
             self._environment.get_template(file)
         except TemplateSyntaxError as error:
-            raise TemplateInvalid(file, error.lineno, error.message or "syntax error") from None
+            raise source.fault_at_word("", error.lineno, error.message or "syntax error") from None
         return tree
 
     def _check_values(self, file: str, allowed: frozenset[str]) -> None:
@@ -197,7 +200,8 @@ class Rendering:
         unknown = meta.find_undeclared_variables(tree) - allowed - own
         for node in tree.find_all(nodes.Name):
             if node.name in unknown:
-                raise TemplateInvalid(file, node.lineno, f"“{node.name}” is not a value this template gets")
+                reason = f"“{node.name}” is not a value this template gets; it gets {_listed(allowed)}"
+                raise self._source(file).fault_at_word(node.name, node.lineno, reason)
 
     def _check_words(self, file: str) -> None:
         """Every word that a page asks for is there."""
@@ -218,44 +222,50 @@ class Rendering:
         file = f"consent/{edition}/{language}.html"
         self._check_values(file, _CONSENT_VALUES)
         for agency in (_AN_AGENCY, replace(_AN_AGENCY, contract_date=date.min)):
-            with _located(file):
+            with self._located(file):
                 self._render(file, organisation=_A_COMPANY, partner=agency)
         text = self.consent_text(language, edition, organisation=_A_COMPANY, partner=_AN_AGENCY)
         if not text.statement:
             raise TemplateInvalid(file, None, "the sentence beside the box is empty")
 
-    def _check_footer(self, language: str) -> None:
-        for form in ("txt", "html"):
-            file = f"footer/{language}.{form}"
-            self._check_values(file, _FOOTER_VALUES)
-            links = [node for node in self._tree(file).find_all(nodes.Name) if node.name == "link"]
-            if len(links) != 1:
-                raise TemplateInvalid(file, None, f"“link” stands {len(links)} times, it must stand once")
-            with _located(file):
-                self._render(file, link="https://goen.example.com/", company="x", partners=["y"])
-        for number, line in enumerate(self._source(f"footer/{language}.txt").splitlines(), start=1):
-            alone = "link" not in line or line == "{{ link }}"
-            if fault := line_fault(line) if alone else "the link must stand alone on its line":
-                raise TemplateInvalid(f"footer/{language}.txt", number, fault)
+    def _check_footer(self, file: str, allowed: frozenset[str]) -> None:
+        self._check_values(file, allowed)
+        source = self._source(file)
+        with self._located(file):
+            filled = self._render(file, link="https://goen.example.com/", company="x", partners=["y"])
+        invitation_template.inspect(source, filled, ascii_only=file == _ASCII)
+
+    @contextlib.contextmanager
+    def _located(self, file: str) -> Iterator[None]:
+        """Turn what a template raises while it is filled into `TemplateInvalid` with its place."""
+        try:
+            yield
+        except TemplateError as error:
+            frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(file)]
+            reason = error.message or type(error).__name__
+            word = _LAST_QUOTED.search(reason)
+            line = frames[-1].lineno if frames else None
+            raise self._source(file).fault_at_word(word[1] if word else "", line, reason) from None
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(f"“{name}”" for name in sorted(names)) or "none"
+
+
+def _ascii(markup: str) -> str:
+    """Write HTML in ASCII, with character references."""
+    return markup.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def mailable_name(name: str) -> str:
     """Spell a company's name as the text footer writes it; raises `TemplateInvalid` that names the sign."""
     try:
-        return plain_name(name)
+        plain = plain_name(name)
     except ForeignSign as error:
         raise TemplateInvalid(f"the name “{name}”", None, str(error)) from None
-
-
-@contextlib.contextmanager
-def _located(file: str) -> Iterator[None]:
-    """Turn what a template raises while it is filled into `TemplateInvalid` with its line."""
-    try:
-        yield
-    except TemplateError as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(file)]
-        line = frames[-1].lineno if frames else None
-        raise TemplateInvalid(file, line, error.message or type(error).__name__) from None
+    if fault := url_fault(plain):
+        raise TemplateInvalid(f"the name “{name}”", None, fault[1])
+    return plain
 
 
 _A_COMPANY = Organisation("Example Inc.", "Tokyo", "Privacy Office", "https://example.com/privacy")

@@ -18,7 +18,7 @@ OURS = ("cli", "gateway", "store", "templates")
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     # what even the settings are read with
-    ("gateway.regular_file",),
+    ("gateway.regular_file", "gateway.template_source"),
     # values that travel, and what needs nothing of ours
     (
         "gateway",
@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "gateway.replies",
         "gateway.ports",
         "gateway.plain_text",
+        "gateway.mail_html",
         "store",
         "store.records",
         "store.errors",
@@ -34,6 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     # sealed: bytes in, bytes out
     ("gateway.mail",),
+    ("gateway.invitation_template",),
     # the database
     ("store.database", "store.engines", "store.tables", "store.transaction", "store.migrations"),
     # the store's verbs
@@ -67,6 +69,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("gateway.wiring",),
     # what runs what wiring built, and what the commands need around it
     ("gateway.operator", "gateway.opening", "gateway.serving"),
+    ("gateway.supervising",),
     ("gateway.demo",),
     ("cli",),
 )

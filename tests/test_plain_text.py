@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.plain_text import CHARSETS, MAX_COLUMNS, ForeignSign, columns, folded, line_fault, plain_name
+from gateway.plain_text import (
+    CHARSETS,
+    MAX_COLUMNS,
+    ForeignSign,
+    columns,
+    folded,
+    line_fault,
+    plain_name,
+    url_fault,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,19 +60,78 @@ def test_folding_keeps_every_sign_but_spaces_at_line_ends(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "fault"),
+    ("line", "character", "fault"),
     [
-        ("", None),
-        ("ご案内です。", None),
-        ("a" * 76, None),
-        ("あ" * 39, "78 columns"),
-        ("第①回", "U+2460"),
-        ("ends in a space ", "end in a space"),
-        (" stuffed", "begin with a space"),
-        ("> quoted", "begin with a space"),
-        ("From here", "begin with a space"),
+        ("a" * 77, 77, "77 columns"),
+        ("あ" * 39, 39, "78 columns"),
+        ("ends in a space ", 16, "end in a space"),
+        (" stuffed", 1, "begin with a space"),
+        ("> quoted", 1, "begin with a space"),
+        ("From here", 1, "begin with a space"),
+        ("--", 1, "begins a signature"),
+        (
+            "第①回",
+            2,
+            "“①” (U+2460) is not in JIS X 0208, so not in every charset of Japanese mail; write “(1)”",
+        ),
+        ("㈱あ", 1, "write “(株)”"),
+        ("№1", 1, "write “No”"),
+        ("あ髙", 2, "write “高”"),
+        ("﨑", 1, "write “崎”"),
+        ("東京～", 3, "write “-”"),
+        ("東京〜", 3, "is not read alike in every charset of Japanese mail; write “-”"),
+        ("a—b", 2, "write “-”"),
+        ("a–b", 2, "write “-”"),
+        ("a\xa0b", 2, "the sign U+00A0 (NO-BREAK SPACE)"),
+        ("a\xa0b", 2, "write an ordinary space"),
+        ("ｶ", 1, "write “カ”"),
+        ("ｱﾞ", 1, "write “ア”"),
+        ("\u200b", 1, "the sign U+200B (ZERO WIDTH SPACE)"),
+        ("あ\ufeff", 2, "delete it"),
+        ("a\tb", 2, "delete it"),
+        ("あ😀", 2, "leave it out"),
+        ("é", 1, "write “e”"),
+        ("ਅ", 1, "write it in JIS X 0208"),
     ],
 )
-def test_a_line_that_mail_would_spoil_is_found(line: str, fault: str | None) -> None:
+def test_a_line_that_mail_would_spoil_is_found_at_its_character(
+    line: str, character: int, fault: str
+) -> None:
     found = line_fault(line)
-    assert (found is None) if fault is None else (found is not None and fault in found)
+    assert found is not None
+    assert found[0] == character
+    assert fault in found[1]
+
+
+@pytest.mark.parametrize(
+    ("line", "character", "fault"),
+    [
+        ("a “b”", 3, '(U+201C) is not ASCII; write “"”'),
+        ("it’s", 3, "write “'”"),
+        ("wait…", 5, "write “.”"),
+        ("café", 4, "write “e”"),
+        ("a\tb", 2, "U+0009"),
+        ("案内", 1, "write it in ASCII"),
+    ],
+)
+def test_a_line_that_must_be_ascii_is(line: str, character: int, fault: str) -> None:
+    found = line_fault(line, ascii_only=True)
+    assert found is not None
+    assert found[0] == character
+    assert fault in found[1]
+
+
+@pytest.mark.parametrize(
+    "line", ["", "ご案内です。", "a" * 76, "あ" * 38, "“引用”…・", "例\u3000子", "-" * 70]
+)
+def test_a_line_that_every_charset_holds_has_no_fault(line: str) -> None:
+    assert line_fault(line) is None
+    assert not line.isascii() or line_fault(line, ascii_only=True) is None
+
+
+def test_a_web_address_in_a_text_is_found() -> None:
+    assert url_fault("Example Inc.") is None
+    assert url_fault("see HTTPS://example.com/") == (
+        5,
+        "a web address would be a second link beside the invitation's",
+    )

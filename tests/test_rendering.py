@@ -118,7 +118,7 @@ def test_a_slip_in_what_is_said_of_a_contract_is_found_at_the_start(folder: Path
     """The sentence stands only in the texts of some partners, and must not fail before a candidate."""
     file = folder / "consent/2026-11/ja.html"
     file.write_text(file.read_text("utf-8").replace("contract_date.year", "contract_date.yaer"), "utf-8")
-    with pytest.raises(TemplateInvalid, match=r"consent/2026-11/ja\.html, line 14: .*yaer"):
+    with pytest.raises(TemplateInvalid, match=r"consent/2026-11/ja\.html, line 14, character 72: .*yaer"):
         Rendering(folder)
 
 
@@ -144,6 +144,14 @@ def test_the_footer_has_the_link_once_alone_on_its_line_and_once_as_a_target(
     footer = rendering.footer(language, link=LINK, company="株式会社サンプル商事", partners=["A", "B"])
     assert footer.text.split("\n").count(LINK) == footer.text.count(LINK) == 1
     assert footer.html.count(LINK) == footer.html.count(f'href="{LINK}"') == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_footer_has_a_form_for_text_that_holds_only_ascii(rendering: Rendering, language: str) -> None:
+    footer = rendering.footer(language, link=LINK, company="株式会社サンプル商事", partners=["A"])
+    assert footer.ascii.isascii()
+    assert footer.ascii.split("\n").count(LINK) == footer.ascii.count("http") == 1
+    assert all(len(line) <= 70 or line == LINK for line in footer.ascii.split("\n"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -183,6 +191,8 @@ def test_a_name_that_cannot_be_mailed_is_said_beforehand() -> None:
     assert mailable_name("㈱サンプル") == "(株)サンプル"
     with pytest.raises(TemplateInvalid, match=r"株式会社😀.*U\+1F600"):
         mailable_name("株式会社😀")
+    with pytest.raises(TemplateInvalid, match="second link"):
+        mailable_name("Example https://example.com/")
 
 
 def _replace(file: Path, old: str, new: str) -> None:
@@ -191,34 +201,157 @@ def _replace(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new, 1))
 
 
+TD = "<strong>An introduction, only if you would like one</strong>"
+BROKEN: list[tuple[str, tuple[str, str], int | None, int | None, str]] = [
+    ("footer/ja.txt", ("ご希望の方へのご案内", "ご案内①"), 2, 4, "“①” (U+2460) is not in JIS X 0208"),
+    ("footer/ja.txt", ("ご希望の方へのご案内", "ご案内～"), 2, 4, "U+FF5E"),
+    ("footer/ja.txt", ("ご希望の方へのご案内", "㈱のご案内"), 2, 1, "write “(株)”"),
+    ("footer/ja.txt", ("ご希望の方へのご案内", "ご案内\xa0です"), 2, 4, "write an ordinary space"),
+    ("footer/ja.txt", ("ご希望の方へのご案内", "ご案内 "), 2, 4, "end in a space"),
+    ("footer/ja.txt", ("ご希望の方へのご案内", "ご案内" * 20), 2, 39, "columns wide"),
+    (
+        "footer/ja.txt",
+        ("{{ company }}", "{{ firm }}"),
+        3,
+        4,
+        "“firm” is not a value this template gets; it gets",
+    ),
+    ("footer/ja.txt", ("{{ company }}", "{{ company"), 5, 1, "expected token"),
+    ("footer/ja.txt", ("{{ company }}", "{{ company.legal }}"), 3, 12, "legal"),
+    ("footer/ja.txt", ("{{ company }}", "{{ company }}\nhttps://example.com/"), 4, 1, "second link"),
+    ("footer/ja.txt", ("{{ company }}", "[[relay:rejection]]"), 3, 1, "must not hold the marker"),
+    ("footer/ja.txt", ("{{ company }}", "[[relay:rejction]]"), 3, 1, "must not hold the marker"),
+    ("footer/en.txt", ("{{ link }}", "Here: {{ link }}"), 14, 7, "alone"),
+    ("footer/en.txt", ("{{ link }}", "{{link}}"), 14, 1, "as “{{ link }}”"),
+    ("footer/en.txt", ("{{ link }}", ""), 19, 71, "the link is missing: add a line “{{ link }}”"),
+    ("footer/en.txt", ("{{ link }}", "{# {{ link }} #}"), 19, 71, "the link is missing"),
+    ("footer/en.txt", ("{{ link }}", "{{ link }}\n{{ link }}"), 15, 4, "2 times"),
+    ("footer/en.txt", ("{{ link }}", "> quoted\n{{ link }}"), 14, 1, "begin with"),
+    ("footer/ascii.txt", ("{{ link }}", ""), 13, 60, "the link is missing"),
+    ("footer/ascii.txt", ("Nothing goes", "Nothing—nothing—goes"), 10, 8, "not ASCII; write “-”"),
+    ("footer/ascii.txt", ("{{ link }}", "{{ link }}\n{{ company }}"), 9, 4, "“company”"),
+    ("footer/en.html", ("{{ company }}", "{{ link }}"), 14, 13, "2 times"),
+    (
+        "footer/en.html",
+        ('href="{{ link }}"', "title"),
+        21,
+        9,
+        'the link is missing: add <a href="{{ link }}">',
+    ),
+    ("footer/en.html", ("{{ link }}", "{{ link }}?a=b"), 14, 1, "the one link"),
+    (
+        "footer/en.html",
+        ('<a href="{{ link }}">See', '<a title="{{ link }}">See'),
+        14,
+        1,
+        "belongs into href=",
+    ),
+    ("footer/en.html", ('<a href="{{ link }}">See', "{{ link }}<a>See"), 14, 1, "belongs into href="),
+    ("footer/en.html", ("{{ company }}", '<a href="mailto:a@example.com">a</a>'), 5, 1, "the one link"),
+    ("footer/en.html", ("{{ company }}", "https://example.com/"), 5, 1, "second link"),
+    ("footer/en.html", ("{{ company }}", "<script>x</script>"), 5, 1, "<script>"),
+    ("footer/en.html", ("{{ company }}", '<img src="x.png">'), 5, 1, "<img>"),
+    ("footer/en.html", ("{{ company }}", '<b onclick="x">a</b>'), 5, 1, "onclick="),
+    ("footer/en.html", ("{{ company }}", '<b class="x">a</b>'), 5, 1, "write style= instead"),
+    ("footer/en.html", ("{{ company }}", '<b style="background:url(x)">a</b>'), 5, 1, "fetch"),
+    ("footer/en.html", ("{{ company }}", '<b style="background:u\\72l(x)">a</b>'), 5, 1, "fetch"),
+    (
+        "footer/en.html",
+        ("{{ company }}", "<table><tr><td>a</td></tr></table>"),
+        5,
+        1,
+        'lacks role="presentation"',
+    ),
+    (
+        "footer/en.html",
+        ("{{ company }}", "<b>{{ company }}"),
+        19,
+        1,
+        "</td> closes nothing here, <b> is open",
+    ),
+    ("footer/en.html", ("{{ company }}", "{{ company }}</b>"), 5, 14, "</b> closes nothing here"),
+    ("footer/en.html", ("{{ company }}", "<b/>"), 5, 1, "write <b></b>"),
+    ("footer/en.html", ("{{ company }}", "<!-- a -->"), 5, 1, "a comment is sent"),
+    ("footer/en.html", ("{{ company }}", "<![if mso]>"), 5, 1, "middle of a page"),
+    ("footer/en.html", ("{{ company }}", "<!doctype html>"), 5, 1, "middle of a page"),
+    ("footer/en.html", ("{{ company }}", "<?xml?>"), 5, 1, "middle of a page"),
+    ("footer/en.html", ("{{ company }}", "あ" * 200), 5, 1, "over 998 octets"),
+    ("footer/en.html", ("</table>", ""), 1, 1, "<table> is not closed; add </table>"),
+    ("footer/en.html", ("</table>", "</table>\nBye"), 22, 1, "outside of"),
+    ("footer/en.html", ("</table>", "</table>\n<p>Bye</p>"), 22, 1, "outside of"),
+    ("footer/en.html", ("</table>", "</table"), 1, 1, "<table> is not closed"),
+    ("consent/2026-11/ja.html", ("partner.licence_no", "partner.licence"), 6, None, "licence"),
+    ("consent/2026-11/en.html", ("{% set statement %}", "{% set sentence %}"), None, None, "beside the box"),
+    ("pages/layout.html", ("{{ title }}", "{{ headline }}"), 8, 17, "“headline”"),
+    ("pages/words/en.html", ("{% set skip =", "{% set skipp ="), None, None, "“skip” is missing"),
+    ("pages/error.html", ("{% endblock %}", ""), 4, 1, "endblock"),
+]
+
+
 @pytest.mark.parametrize(
-    ("file", "swap", "line", "reason"),
-    [
-        ("footer/ja.txt", ("ご希望の方へのご案内", "ご案内①"), 2, "U+2460"),
-        ("footer/ja.txt", ("ご希望の方へのご案内", "ご案内～"), 2, "U+FF5E"),
-        ("footer/ja.txt", ("ご希望の方へのご案内", "ご案内 "), 2, "end in a space"),
-        ("footer/ja.txt", ("ご希望の方へのご案内", "ご案内" * 20), 2, "columns wide"),
-        ("footer/ja.txt", ("{{ company }}", "{{ firm }}"), 3, "“firm”"),
-        ("footer/ja.txt", ("{{ company }}", "{{ company"), 5, "expected token"),
-        ("footer/ja.txt", ("{{ company }}", "{{ company.legal }}"), 3, "legal"),
-        ("footer/en.txt", ("{{ link }}", "Here: {{ link }}"), 14, "alone"),
-        ("footer/en.txt", ("{{ link }}", ""), None, "0 times"),
-        ("footer/en.html", ("{{ company }}", "{{ link }}"), None, "2 times"),
-        ("consent/2026-11/ja.html", ("partner.licence_no", "partner.licence"), 6, "licence"),
-        ("consent/2026-11/en.html", ("{% set statement %}", "{% set sentence %}"), None, "beside the box"),
-        ("pages/layout.html", ("{{ title }}", "{{ headline }}"), 8, "“headline”"),
-        ("pages/words/en.html", ("{% set skip =", "{% set skipp ="), None, "“skip” is missing"),
-        ("pages/error.html", ("{% endblock %}", ""), 4, "endblock"),
-    ],
+    ("file", "swap", "place", "reason"), [(f, s, (line, at), r) for f, s, line, at, r in BROKEN]
 )
-def test_a_broken_template_is_refused_at_load_with_file_and_line(
-    folder: Path, file: str, swap: tuple[str, str], line: int | None, reason: str
+def test_a_broken_template_is_refused_at_load_with_file_line_and_character(
+    folder: Path, file: str, swap: tuple[str, str], place: tuple[int | None, int | None], reason: str
 ) -> None:
     _replace(folder / file, *swap)
     with pytest.raises(TemplateInvalid) as raised:
         Rendering(folder)
-    assert (raised.value.file, raised.value.line) == (file, line)
+    line, character = place
     assert reason in str(raised.value)
+    assert (raised.value.file, raised.value.line) == (file, line)
+    assert character in (None, raised.value.character)
+    if line and character:
+        assert str(raised.value).startswith(f"{file}, line {line}, character {character}: ")
+
+
+def test_what_a_template_may_hold_is_not_refused(folder: Path) -> None:
+    """Comments of the operator are not sent; Windows' line ends and nested tables are common."""
+    _replace(
+        folder / "footer/ja.txt", "ご希望の方へのご案内", "{# ①㈱ https://example.com/ {{ link }} #}ご案内"
+    )
+    html = folder / "footer/en.html"
+    _replace(
+        html,
+        "{{ company }}",
+        '{# <script> #}<TABLE ROLE="presentation"><tr><td>{{ company }}</td></tr></TABLE>',
+    )
+    html.write_bytes(html.read_bytes().replace(b"\n", b"\r\n"))
+    footer = Rendering(folder).footer("ja", link=LINK, company="Example", partners=["A"])
+    assert footer.text.split("\n")[1] == "ご案内"
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "character", "reason"),
+    [
+        ("ご案内".encode("cp932"), 1, 1, "0x82 is not UTF-8"),
+        ("あ\r\nいcaf".encode() + b"\xe9", 2, 5, "0xE9 is not UTF-8"),
+        ("ご案内".encode("utf-16"), 1, 1, "UTF-16; save it as UTF-8"),
+        ("ご案内".encode("utf-32"), 1, 1, "UTF-32"),
+        ("ご案内".encode("utf-8-sig"), 1, 1, "byte order mark"),
+        ("a\nb".encode("utf-16-le"), 1, 2, "NUL octet"),
+        (b"", 1, 1, "the link is missing"),
+    ],
+)
+def test_a_file_that_is_no_utf8_text_is_named(
+    folder: Path, content: bytes, line: int, character: int, reason: str
+) -> None:
+    (folder / "footer/ja.txt").write_bytes(content)
+    with pytest.raises(TemplateInvalid) as raised:
+        Rendering(folder)
+    assert reason in str(raised.value)
+    assert (raised.value.file, raised.value.line, raised.value.character) == (
+        "footer/ja.txt",
+        line,
+        character,
+    )
+
+
+def test_a_folder_in_a_file_s_place_is_named(folder: Path) -> None:
+    (folder / "footer/ascii.txt").unlink()
+    (folder / "footer/ascii.txt").mkdir()
+    with pytest.raises(TemplateInvalid, match=r"footer/ascii\.txt: it cannot be read"):
+        Rendering(folder)
 
 
 @pytest.mark.parametrize(
@@ -235,12 +368,6 @@ def test_a_missing_file_is_named(folder: Path, file: str) -> None:
         Rendering(folder)
     assert raised.value.file == file
     assert "missing" in raised.value.reason
-
-
-def test_a_file_that_is_not_utf8_is_named(folder: Path) -> None:
-    (folder / "footer/ja.txt").write_bytes("ご案内".encode("cp932"))
-    with pytest.raises(TemplateInvalid, match=r"footer/ja\.txt.*not UTF-8"):
-        Rendering(folder)
 
 
 def test_templates_without_any_consent_text_are_refused(folder: Path) -> None:

@@ -6,30 +6,35 @@
 - Several markers that agree are one request: the first is replaced, the others go.
 """
 
+import contextlib
 import re
 from dataclasses import dataclass, field
 
-from gateway.mail import marker, markup, quotes, text
+from gateway.mail import marker, markup, placement, text
 from gateway.mail.eligible import Reading, Target
 from gateway.mail.marker import Found
 from gateway.mail.text import CannotRewrite, Edit, Splice
 
-__all__ = ["CannotRewrite", "Footer", "edits", "rewrite"]
+__all__ = ["CannotRewrite", "Fitting", "Footer", "edits", "fitting", "forms", "rewrite"]
 
 _BLANK = re.compile(rf"[\s{markup.ZERO_WIDTH}]*")
-_SIGNATURE = re.compile(r"^-- ?\r?$", re.MULTILINE)
 _STUFFED = re.compile(r"^(?=[ >]|From )", re.MULTILINE)
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
+_EMPTY_LINE = re.compile(r"[^\S\n]*\n")
+_PREFORMATTED = re.compile(r"<pre\b", re.IGNORECASE)
+_TAG_AND_LINE_END = re.compile(r">(\r\n|\r|\n)")
 
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """An invitation with its link, in both forms."""
+    """An invitation with its link, in all its forms."""
 
     text: str = field(repr=False)
     """Lines in any line-end style; the leaf's own is used."""
     html: str = field(repr=False)
     """ASCII with numeric character references, a fragment without script; line ends as in the text."""
+    ascii: str = field(default="", repr=False)
+    """Lines of ASCII with the same link, for text that can hold nothing else; empty when there is none."""
 
 
 def rewrite(raw: bytes, reading: Reading, footer: Footer | None) -> bytes:
@@ -40,29 +45,55 @@ def rewrite(raw: bytes, reading: Reading, footer: Footer | None) -> bytes:
     """
     changes: list[Splice] = []
     for target in reading.targets:
-        changes += text.splices(raw, target.leaf, edits(target, footer if target.invited else None))
+        changes += fitting(raw, target, footer if target.invited else None).splices
     changes += [(named.start, named.end, b"") for named in reading.root.named_fields(marker.HEADER)]
     return text.apply(raw, changes)
 
 
-def edits(target: Target, footer: Footer | None) -> list[Edit]:
-    """Return the edits of one leaf's text, ascending: the decision behind `rewrite`."""
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """The form of the invitation that a leaf can hold."""
+
+    form: str | None = field(repr=False)
+    splices: list[Splice] = field(repr=False)
+
+
+def forms(target: Target, footer: Footer | None) -> tuple[str | None, ...]:
+    """Return the forms that a target may get, the one it should get first."""
+    if footer is None:
+        return (None,)
+    if target.leaf.html:
+        return (footer.html,)
+    return (footer.text, footer.ascii) if footer.ascii else (footer.text,)
+
+
+def fitting(raw: bytes, target: Target, footer: Footer | None) -> Fitting:
+    """Choose the first form that the leaf can hold without loss; raises CannotRewrite if it holds none."""
+    *better, last = forms(target, footer)
+    for form in better:
+        with contextlib.suppress(CannotRewrite):
+            return Fitting(form, text.splices(raw, target.leaf, edits(target, form)))
+    return Fitting(last, text.splices(raw, target.leaf, edits(target, last)))
+
+
+def edits(target: Target, form: str | None) -> list[Edit]:
+    """Return the edits of one leaf's text that put this form of the invitation there, ascending."""
     if not target.found:
-        return [] if footer is None else [_insertion(target, footer)]
+        return [] if form is None else [_insertion(target, form)]
     found: list[Edit] = []
     for number, spot in enumerate(target.found):
-        wanted = footer if number == 0 else None
+        wanted = form if number == 0 else None
         found += _html_edits(target, spot, wanted) if target.leaf.html else [_text_edit(target, spot, wanted)]
     return found
 
 
-def _html_edits(target: Target, spot: Found, footer: Footer | None) -> list[Edit]:
+def _html_edits(target: Target, spot: Found, form: str | None) -> list[Edit]:
     first, *others = spot.pieces
-    new = _markup(target, footer) if footer is not None else ""
+    new = _markup(target, form) if form is not None else ""
     return [(*first, new), *((start, end, "") for start, end in others)]
 
 
-def _text_edit(target: Target, spot: Found, footer: Footer | None) -> Edit:
+def _text_edit(target: Target, spot: Found, form: str | None) -> Edit:
     source, newline = target.leaf.text, target.leaf.newline
     line_start = source.rfind("\n", 0, spot.start) + 1
     line_end = source.find("\n", spot.end)
@@ -71,11 +102,11 @@ def _text_edit(target: Target, spot: Found, footer: Footer | None) -> Edit:
     line_end -= source[line_end - 1 : line_end] == "\r" and line_end > spot.end
     before_blank = _BLANK.fullmatch(source, line_start, spot.start) is not None
     after_blank = _BLANK.fullmatch(source, spot.end, line_end) is not None
-    if footer is None:
+    if form is None:
         if before_blank and after_blank:
             return line_start, after, ""
         return spot.start, spot.end, ""
-    lines = _lines(target, footer)
+    lines = _lines(target, form)
     start = line_start if before_blank else spot.start
     end = line_end if after_blank else spot.end
     if not before_blank or _flows_into(target, line_start):
@@ -89,43 +120,44 @@ def _flows_into(target: Target, at: int) -> bool:
     return target.leaf.flowed and line.endswith(" ") and line != "-- "
 
 
-def _lines(target: Target, footer: Footer) -> str:
+def _lines(target: Target, form: str) -> str:
     """Return the invitation's lines in the leaf's line ends, without one at the end."""
-    lines = [line.rstrip() for line in _LINE_ENDS.split(footer.text.strip("\r\n"))]
+    lines = [line.rstrip() for line in _LINE_ENDS.split(form.strip("\r\n"))]
     text = "\n".join(lines)
     if target.leaf.flowed:
         text = _STUFFED.sub(" ", text)
     return text.replace("\n", target.leaf.newline)
 
 
-def _markup(target: Target, footer: Footer) -> str:
-    """Return the invitation's HTML in the leaf's line ends."""
-    return _LINE_ENDS.sub(target.leaf.newline, footer.html)
+def _markup(target: Target, form: str) -> str:
+    """Return the invitation's HTML in the leaf's line ends.
+
+    Where the leaf has preformatted text, a line end would show: it goes into the tag before it.
+    """
+    if _PREFORMATTED.search(target.leaf.text) is not None:
+        form = _TAG_AND_LINE_END.sub(r"\1>", form)
+    return _LINE_ENDS.sub(target.leaf.newline, form)
 
 
-def _insertion(target: Target, footer: Footer) -> Edit:
-    at = _place(target)
-    if target.leaf.html:
-        return at, at, _markup(target, footer)
+def _insertion(target: Target, form: str) -> Edit:
     source, newline = target.leaf.text, target.leaf.newline
-    before = "" if at == 0 else newline if source[at - 1] == "\n" else newline * 2
-    behind = newline if at == len(source) else newline * 2
-    return at, at, before + _lines(target, footer) + behind
-
-
-def _place(target: Target) -> int:
-    """Return where an invitation without marker goes: before the signature or the quoted mail at the end."""
-    source = target.leaf.text
-    end = target.body_end
-    for start, stop in reversed(target.quoted):
-        if stop >= end or not source[stop:end].strip():
-            end = start
-        else:
-            break
     if target.leaf.html:
-        return end
-    signature = None
-    for match in _SIGNATURE.finditer(source, 0, end):
-        if not quotes.inside(target.quoted, match.start()):
-            signature = match
-    return signature.start() if signature is not None else end
+        at = placement.in_html(source, target.quoted, target.body_end)
+        return at, at, _markup(target, form)
+    at, blank = _below_one_blank_line(source, placement.in_text(source, target.quoted))
+    before = "" if at == 0 or blank else newline if source[at - 1] == "\n" else newline * 2
+    if at and blank and _flows_into(target, at):
+        before = newline
+    rest = source[at:]
+    behind = newline if not rest.strip() or _EMPTY_LINE.match(rest) is not None else newline * 2
+    return at, at, before + _lines(target, form) + behind
+
+
+def _below_one_blank_line(source: str, at: int) -> tuple[int, bool]:
+    """Go up over blank lines, but for the first; the flag says whether there is one."""
+    authored = len(source[:at].rstrip())
+    if not authored:
+        return 0, False
+    line_end = source.find("\n", authored, at) + 1
+    blank_end = source.find("\n", line_end, at) + 1 if line_end else 0
+    return (blank_end, True) if blank_end else (at, False)
