@@ -22,6 +22,7 @@ _LONGEST_MARKER = 400
 """Characters of a marker without its white space: its words, two brackets on each side, its attributes."""
 _IN_BRACKETS = re.compile(r"\W.*\W", re.DOTALL)
 _EMPTY_LINE = re.compile(r"\n[ \t\u3000]*\r?\n")
+_ANCHOR = re.compile(r"""href\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _LINK = re.compile(r"https?://[^\s\"'<>]+")
 
 
@@ -44,7 +45,7 @@ def check(raw: bytes, rewritten: bytes, reading: Reading, footer: Footer | None)
         _same_fields(raw, rewritten, old, new, target)
         _same_bytes_between(raw, rewritten, old, new)
         if target is not None:
-            _intended_text(leaves.get(id(new)), target, footer if target.invited else None)
+            _intended_text(raw, leaves.get(id(new)), target, footer if target.invited else None)
         elif not old.children and raw[old.body_start : old.end] != rewritten[new.body_start : new.end]:
             raise CheckFailed("a part that is no target was changed")
     if reading.targets and any(leaf.found for leaf in leaves.values()):
@@ -90,19 +91,25 @@ def _same_bytes_between(raw: bytes, rewritten: bytes, old: Part, new: Part) -> N
         raise CheckFailed("the end of a multipart was changed")
 
 
-def _intended_text(read: Leaf | None, target: Target, footer: Footer | None) -> None:
+def _intended_text(raw: bytes, read: Leaf | None, target: Target, footer: Footer | None) -> None:
     if read is None or not isinstance(read.text, Text):
         raise CheckFailed("a rewritten leaf cannot be decoded")
-    leaf = read.text
-    if leaf.text != replaced(target.leaf.text, footers.edits(target, footer)):
-        raise CheckFailed("a rewritten leaf does not have the intended text")
-    if _bare(leaf.text) != _bare(_author_and_invitation(target, footer)):
+    leaf, source = read.text, target.leaf.text
+    best, *others = footers.forms(target, footer)
+    form = best
+    if leaf.text != replaced(source, footers.edits(target, best)):
+        form = next(
+            (other for other in others if leaf.text == replaced(source, footers.edits(target, other))), best
+        )
+        if form == best or form != footers.fitting(raw, target, footer).form:
+            raise CheckFailed("a rewritten leaf does not have the intended text")
+    if _bare(leaf.text) != _bare(_author_and_invitation(target, form)):
         raise CheckFailed("the author's text was changed")
     if footer is not None:
         _one_link(leaf, footer)
 
 
-def _author_and_invitation(target: Target, footer: Footer | None) -> str:
+def _author_and_invitation(target: Target, form: str | None) -> str:
     """Return the author's text with the pieces of the first marker replaced and those of all others cut.
 
     Built from the markers' ranges alone; line ends and space-stuffing are for the comparison to ignore.
@@ -110,9 +117,9 @@ def _author_and_invitation(target: Target, footer: Footer | None) -> str:
     source = target.leaf.text
     for found in target.found:
         _no_longer_than_a_marker(source, found, target.leaf)
-    new = "" if footer is None else footer.html if target.leaf.html else footer.text
+    new = form or ""
     if not target.found:
-        return replaced(source, [(at, at, new) for at, _, _ in footers.edits(target, footer)])
+        return replaced(source, [(at, at, new) for at, _, _ in footers.edits(target, form)])
     pieces = [piece for found in target.found for piece in found.pieces]
     wanted = [new] + [""] * (len(pieces) - 1)
     return replaced(source, [(start, end, text) for (start, end), text in zip(pieces, wanted, strict=True)])
@@ -134,15 +141,14 @@ def _bare(text: str) -> str:
 
 
 def _one_link(leaf: Text, footer: Footer) -> None:
-    match = _LINK.search(footer.text)
-    if match is None:
-        raise CheckFailed("the invitation has no link")
-    link = match[0]
+    links = _LINK.findall(footer.text)
+    if len(links) != 1:
+        raise CheckFailed("the invitation has no link of its own")
     if leaf.html:
         # A link may be shown as text beside its anchor; what can be clicked is counted.
-        anchors = re.findall(r"""href\s*=\s*["']?([^"'\s>]+)""", html.unescape(leaf.text), re.IGNORECASE)
-        count = anchors.count(link)
+        anchors = _ANCHOR.findall(html.unescape(leaf.text))
+        count = anchors.count(links[0])
     else:
-        count = leaf.text.count(link)
+        count = leaf.text.count(links[0])
     if count != 1:
         raise CheckFailed("a leaf does not have exactly one link")

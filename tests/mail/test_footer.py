@@ -57,7 +57,7 @@ def test_flowed_text_is_space_stuffed_and_not_drawn_into_the_line_before() -> No
         ("é\r\n", f"é\r\n\r\n{LINES}\r\n"),
         ("é", f"é\r\n\r\n{LINES}\r\n"),
         ("é\r\n-- \r\nHR\r\n", f"é\r\n\r\n{LINES}\r\n\r\n-- \r\nHR\r\n"),
-        ("é\r\nOn Monday, A wrote:\r\n> q\r\n", f"é\r\nOn Monday, A wrote:\r\n\r\n{LINES}\r\n\r\n> q\r\n"),
+        ("é\r\nOn Monday, A wrote:\r\n> q\r\n", f"é\r\n\r\n{LINES}\r\n\r\nOn Monday, A wrote:\r\n> q\r\n"),
         ("> q\r\né\r\n", f"> q\r\né\r\n\r\n{LINES}\r\n"),
     ],
 )
