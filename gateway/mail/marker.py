@@ -14,7 +14,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import islice
 
-from gateway.mail import markup, sieve
+from gateway.mail import markup, quotes, sieve
 from gateway.mail.words import clean
 
 HEADER = "x-relay-rejection"
@@ -32,7 +32,11 @@ _HEAD = re.compile(
 )
 _TAIL = re.compile(r'(?P<attributes>(?>"[^"]*+"|[^"\[\]])*+)\]\s{0,99}+\]')
 _LINE_ENDS = re.compile(rf"[\r\n{markup.BREAK}]\s*+")
-_EMPTY_LINE = re.compile(rf"(?:\r\n?+|\n)[^\S\r\n]*+[\r\n]|{markup.BREAK}[^\S{markup.BREAK}]*+{markup.BREAK}")
+_EMPTY_LINE = re.compile(
+    rf"(?:\r\n?+|\n)[^\S\r\n]*+[\r\n]"
+    rf"|{markup.BREAK}(?:[^\S\r\n{markup.BREAK}]*+(?:\r\n?|\n)|[^\S\u00a0{markup.BREAK}]*+\u00a0\s*+{markup.BREAK})"
+)
+"""In HTML an empty line is made of two line ends, of one that begins a block, or of a block with a space."""
 _ATTRIBUTE = re.compile(
     r"""([A-Za-z][A-Za-z0-9_-]*)\s*=\s*(?:"([^"]*)"|'([^']*)'(?=[\s\]]|$)|([^\s"]+))|(\S+)"""
 )
@@ -107,7 +111,7 @@ class Findings:
     almost: tuple[str, ...]
     """The two words of each broken marker, as written; no values, which may be personal."""
     quotes: tuple[tuple[int, int], ...]
-    """Source ranges of quoted mail that the markup shows (HTML only)."""
+    """Source ranges of quoted mail (HTML only)."""
     body_end: int
     """Source index of `</body>`, or of the end."""
 
@@ -118,7 +122,7 @@ def find(text: str, *, html: bool, flowed: bool = False, delsp: bool = False) ->
     found: list[Found] = []
     # The second bracket of a whole marker begins no broken one.
     whole: set[int] = set()
-    for start, at, stop, end in islice(_whole(plain.folded), MAX_MARKERS + 1):
+    for start, at, stop, end in islice(_whole(plain), MAX_MARKERS + 1):
         marker = parse_attributes(plain.folded[at:stop], plain.text[at:stop])
         found.append(Found(marker, plain.pieces(start, end)))
         whole.update(range(start, min(start + _BRACKETS_REACH, end)))
@@ -127,26 +131,27 @@ def find(text: str, *, html: bool, flowed: bool = False, delsp: bool = False) ->
         for match in islice(_ALMOST.finditer(plain.folded), _MAX_ALMOST)
         if match.start() not in whole and _like(match[1], "relay") and _like(match[2], "rejection")
     )
-    return Findings(tuple(found), tuple(almost)[:_MAX_REPORTED], plain.quotes, plain.body_end)
+    quoted = quotes.quoted_in_html(plain) if html else ()
+    return Findings(tuple(found), tuple(almost)[:_MAX_REPORTED], quoted, plain.body_end)
 
 
-def _whole(folded: str) -> Iterator[tuple[int, int, int, int]]:
+def _whole(plain: markup.Plain) -> Iterator[tuple[int, int, int, int]]:
     """Yield start of marker, start and end of its attributes, and its end, for each that has an end."""
-    at = 0
+    at, folded = 0, plain.folded
     while (head := _HEAD.search(folded, at)) is not None:
         at = head.end()
-        tail = _TAIL.match(folded, at, _farthest_end(folded, head))
+        tail = _TAIL.match(folded, at, _farthest_end(plain.text, head))
         if tail is not None and tail.end("attributes") - at <= MAX_ATTRIBUTES:
             yield head.start(), *tail.span("attributes"), tail.end()
             at = tail.end()
 
 
-def _farthest_end(folded: str, head: re.Match[str]) -> int:
+def _farthest_end(text: str, head: re.Match[str]) -> int:
     """Return the index before which a marker that begins so must end."""
     end = head.end() + MAX_ATTRIBUTES + _BRACKETS_REACH
-    if (empty := _EMPTY_LINE.search(folded, head.start(), end)) is not None:
+    if (empty := _EMPTY_LINE.search(text, head.start(), end)) is not None:
         end = empty.start()
-    for number, line_end in enumerate(_LINE_ENDS.finditer(folded, head.start(), end)):
+    for number, line_end in enumerate(_LINE_ENDS.finditer(text, head.start(), end)):
         if number == MAX_LINE_ENDS:
             return line_end.start()
     return end

@@ -1,15 +1,18 @@
-"""Text as the marker finder reads it: one string, and for each stretch the way back to the source.
+"""Text as the marker finder reads it: one string, and the way back to the source.
 
 Tags, comments, entities, zero-width characters and soft line ends stand between a marker's letters.
 They are left out or replaced here, so that one grammar serves plain text and HTML.
+The way back is walked again where it is asked for, from the nearest milestone: most of a page never is.
 """
 
 import html
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import lru_cache
+
+from gateway.mail.quote_tags import QuoteTags
 
 ZERO_WIDTH = (
     "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f"
@@ -24,80 +27,41 @@ _FOLD |= dict.fromkeys(map(ord, "【〔［〖"), ord("[")) | dict.fromkeys(map(o
 _FOLD |= dict.fromkeys(map(ord, "“”„‟«»〝〞〟＂″"), ord('"')) | dict.fromkeys(map(ord, "‘’‚‛＇′"), ord("'"))
 _FOLD |= dict.fromkeys(map(ord, "：﹕ː∶꞉"), ord(":")) | dict.fromkeys(map(ord, "＝﹦"), ord("="))
 _FOLD |= dict.fromkeys(map(ord, "\u00a0\u2002\u2003\u2005\u2007\u2009\u200a\u202f\u3000"), ord(" "))
+_FOLDED = re.compile(f"[{re.escape(''.join(map(chr, _FOLD)))}]")
 
 # A comment ends as HTML5 has it, section 13.2.5: at once, too, and at `--!>`.
-_HIDDEN = r"<!--(?>-?>|.*?--!?>|.*)|<(?i:style|script|title)\b(?>.*?</(?i:style|script|title)\s*>|.*)"
+_HIDDEN = r"!--(?>-?>|.*?--!?>|.*)|(?i:style|script|title)\b(?>.*?</(?i:style|script|title)\s*>|.*)"
 # No "<" inside a tag: no search for its end goes beyond the next one, so many unclosed tags cost linear time.
-_TAG = r"""</?[A-Za-z!?](?>(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>|[^<>]*+>)"""
-_ENTITY = r"&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"
-_TOKEN = re.compile(f"(?P<hidden>{_HIDDEN})|(?P<tag>{_TAG})|(?P<entity>{_ENTITY})", re.DOTALL)
-
-_TAG_NAME = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:]*)")
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "blockquote",
-        "body",
-        "br",
-        "center",
-        "dd",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "head",
-        "header",
-        "hr",
-        "html",
-        "li",
-        "main",
-        "nav",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "table",
-        "tbody",
-        "td",
-        "tfoot",
-        "th",
-        "thead",
-        "tr",
-        "ul",
-    ]
+_TAG_END = r"""(?>(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>|[^<>]*+>)"""
+_TAG = rf"/?(?:(?P<name>[A-Za-z][A-Za-z0-9:-]*+)|[!?]){_TAG_END}"
+_BARE = r"/?(?i:b|em|font|i|o:p|s|span|strong|u|wbr)>"
+"""What follows the bracket of a tag that neither breaks a line nor says anything."""
+_ENTITY = r"(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"
+_HTML_TOKEN = re.compile(
+    rf"""[<&{ZERO_WIDTH}](?:(?<=<)(?:(?P<bare>{_BARE}(?:<{_BARE})*+)|(?P<hidden>{_HIDDEN})|(?P<tag>{_TAG}))"""
+    rf"|(?<=&)(?P<entity>{_ENTITY})|(?<=[{ZERO_WIDTH}])(?P<unseen>[{ZERO_WIDTH}]*+))",
+    re.DOTALL,
 )
-_QUOTE_TO_END = re.compile(
-    r"""(?ix)
-    \bid\s*=\s*["']?(?:x_)?(?:divRplyFwdMsg|appendonsend|OLK_SRC_BODY_SECTION|reply-intro)\b
-    | border:\s*none;\s*border-top:\s*solid\s+\#?(?:e1e1e1|b5c4df)
-    """
+_FLOWED_TOKEN = re.compile(
+    rf"[ {ZERO_WIDTH}](?:(?<= )(?P<soft>\r?\n(?![> ]))|(?<=[{ZERO_WIDTH}])(?P<unseen>[{ZERO_WIDTH}]*+))"
 )
-_CLASS_OR_ID = re.compile(r"""(?i)\b(?:class|id)\s*+=\s*+(?:"([^"]*+)|'([^']*+)|([^\s"'>]++))""")
-_QUOTE_CLASS = re.compile(r"(?i)\b(?:gmail_quote|yahoo_quoted|protonmail_quote)\b")
-_MAX_TAG = 1 << 14
-"""Characters of a tag in which its class and id are looked for; pictures in an attribute are longer."""
-_FLOWED_END = re.compile(r" \r?\n(?![> ])")
+_TEXT_TOKEN = re.compile(f"(?P<unseen>[{ZERO_WIDTH}]+)")
+_NO_TEXT = ("bare", "hidden", "tag")
+"""Tokens that stand in a marker without belonging to it."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    """Characters of the reading and where they stand in the source."""
-
-    at: int
-    length: int
-    start: int
-    end: int
-    tag: bool
+_LINES = (
+    *("address", "article", "aside", "body", "center", "dd", "div", "dt", "fieldset", "footer", "form"),
+    *("head", "header", "html", "li", "main", "nav", "section", "table", "tbody", "td", "tfoot", "th"),
+    *("thead", "tr"),
+)
+_PARAGRAPHS = ("blockquote", "dl", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "ol", "p", "pre", "ul")
+BLOCKS = frozenset(("br", *_LINES, *_PARAGRAPHS))
+"""Elements that begin and end a line."""
+_OWN_MARGIN = re.compile(r"(?i)<p\b[^>]{0,999}?\b(?:class|margin)")
+"""A paragraph in a style of its own, as Word and Apple Mail write each line."""
+_MILESTONE = 64
+"""Tokens between two places from which the way back is walked."""
+_Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,135 +72,179 @@ class Plain:
     """Brackets, colons, quotes and spaces in their ASCII form; for grammar."""
     text: str
     """The same length, in the author's own characters; for values."""
-    stretches: tuple[_Stretch, ...]
-    quotes: tuple[tuple[int, int], ...]
-    """Source ranges of quoted mail, ascending (HTML only)."""
-    body_end: int
+    source: str
+    token: re.Pattern[str]
+    shown: Callable[[re.Match[str]], str | None]
+    """What a token reads as; None for as it stands."""
+    milestones: tuple[_Span, ...]
+    """Some indices, ascending, each with that of the source."""
+    quotes: tuple[_Span, ...] = ()
+    """Ranges of quoted mail that tags show, ascending (HTML only)."""
+    quotes_in_source: tuple[_Span, ...] = ()
+    """The same ranges in the source, with their tags."""
+    body_end: int = 0
     """Source index of `</body>` or of the end."""
 
-    def pieces(self, start: int, end: int) -> tuple[tuple[int, int], ...]:
+    def pieces(self, start: int, end: int) -> tuple[_Span, ...]:
         """Return the source ranges of `folded[start:end]`, the tags between them left out."""
-        number = max(bisect_right(self.stretches, start, key=lambda s: s.at) - 1, 0)
-        while number and self.stretches[number].at + self.stretches[number].length <= start:
-            number += 1
-        found: list[tuple[int, int]] = []
-        for stretch in islice(self.stretches, number, None):
-            if stretch.at >= end:
+        found: list[_Span] = []
+        for at, length, first, last, match in self._stretches(start):
+            if at >= end:
                 break
-            if stretch.tag or (not stretch.length and not found):
+            outside = at + length <= start if length else not found
+            if outside or (match is not None and match.lastgroup in _NO_TEXT):
                 continue
-            linear = stretch.length == stretch.end - stretch.start
-            first = stretch.start + max(start - stretch.at, 0) if linear else stretch.start
-            last = stretch.end - max(stretch.at + stretch.length - end, 0) if linear else stretch.end
+            if length == last - first:
+                first, last = first + max(start - at, 0), last - max(at + length - end, 0)  # noqa: PLW2901  # its seen part
             if found and found[-1][1] == first:
                 found[-1] = (found[-1][0], last)
-            elif last > first:
+            else:
                 found.append((first, last))
         return tuple(found)
 
+    def places(self, indices: Sequence[int]) -> list[int]:
+        """Return the source index of each index, ascending, before the tags that open what stands there."""
+        if not indices:
+            return []
+        found: list[int] = []
+        wanted = iter(indices)
+        index = next(wanted, None)
+        opened: int | None = None
+        for at, length, first, last, match in self._stretches(indices[0]):
+            is_tag = match is not None and match.lastgroup in _NO_TEXT
+            while index is not None and not is_tag and index < at + length:
+                if index <= at:
+                    found.append(first if opened is None else opened)
+                else:
+                    found.append(first + index - at if match is None else first)
+                index = next(wanted, None)
+            if index is None:
+                return found
+            if is_tag and not self.source.startswith("</", first):
+                opened = first if opened is None else opened
+            elif is_tag or not self.source[first:last].isspace():
+                opened = None
+        return found + [len(self.source)] * (len(indices) - len(found))
+
+    def _stretches(self, start: int) -> Iterator[tuple[int, int, int, int, re.Match[str] | None]]:
+        """Yield index, length, source range and token of what the reading is made of.
+
+        It begins at or before `start`; what is no token has none, and reads as it stands.
+        """
+        number = bisect_right(self.milestones, start, key=lambda place: place[0]) - 1
+        at, spot = self.milestones[number] if number >= 0 else (0, 0)
+        for match in self.token.finditer(self.source, spot):
+            first, last = match.span()
+            if first > spot:
+                yield at, first - spot, spot, first, None
+                at += first - spot
+            shown = self.shown(match)
+            length = last - first if shown is None else len(shown)
+            yield at, length, first, last, match
+            at += length
+            spot = last
+        yield at, len(self.source) - spot, spot, len(self.source), None
+
 
 class _Reading:
+    """A reading as it grows."""
+
     def __init__(self) -> None:
         self.text: list[str] = []
-        self.stretches: list[_Stretch] = []
         self.at = 0
+        self.tokens = 0
+        self.milestones: list[_Span] = []
 
-    def add(self, text: str, start: int, end: int, *, tag: bool = False) -> None:
-        if start < end:
-            self.stretches.append(_Stretch(self.at, len(text), start, end, tag))
-            self.text.append(text)
-            self.at += len(text)
+    def add(self, text: str) -> None:
+        self.text.append(text)
+        self.at += len(text)
 
-    def add_visible(self, source: str, start: int, end: int) -> None:
-        at = start
-        for match in _ZERO_WIDTH.finditer(source, start, end):
-            self.add(source[at : match.start()], at, match.start())
-            self.add("", match.start(), match.end())
-            at = match.end()
-        self.add(source[at:end], at, end)
-
-    def finish(self, quotes: list[tuple[int, int]], body_end: int) -> Plain:
-        text = "".join(self.text)
-        return Plain(text.translate(_FOLD), text, tuple(self.stretches), tuple(quotes), body_end)
+    def pass_token(self, start: int) -> None:
+        self.tokens += 1
+        if not self.tokens % _MILESTONE:
+            self.milestones.append((self.at, start))
 
 
 def read_text(source: str, *, flowed: bool = False, delsp: bool = False) -> Plain:
     """Read plain text; in a flowed leaf a soft line end is a space, with DelSp nothing."""
-    reading, at = _Reading(), 0
-    for match in _FLOWED_END.finditer(source) if flowed else ():
-        reading.add_visible(source, at, match.start())
-        reading.add("" if delsp else " ", match.start(), match.end())
-        at = match.end()
-    reading.add_visible(source, at, len(source))
-    return reading.finish([], len(source))
+    token = _FLOWED_TOKEN if flowed else _TEXT_TOKEN
+    shown = _shown_in_delsp if delsp else _shown_in_text
+    reading, spot = _Reading(), 0
+    for match in token.finditer(source):
+        reading.add(source[spot : match.start()])
+        reading.pass_token(match.start())
+        reading.add(shown(match))
+        spot = match.end()
+    text = "".join([*reading.text, source[spot:]])
+    milestones = tuple(reading.milestones)
+    return Plain(_folded(text), text, source, token, shown, milestones, body_end=len(source))
 
 
 def read_html(source: str) -> Plain:
-    """Read HTML: block tags are BREAK, other tags and what is hidden are nothing."""
-    reading, quotes, at = _Reading(), _Quotes(len(source)), 0
-    body_end = len(source)
-    for match in _tokens(source):
-        reading.add_visible(source, at, match.start())
-        at = match.end()
-        if match["entity"] is not None:
-            seen = html.unescape(match[0])
-            if seen.isascii() and seen[:1].isalnum():
-                # The marker's letters are never written as entities, and the pre-filter relies on that.
-                reading.add_visible(source, match.start(), match.end())
-            else:
-                reading.add(_ZERO_WIDTH.sub("", seen), match.start(), match.end())
-        elif match["hidden"] is not None:
-            reading.add("", match.start(), match.end(), tag=True)
-        else:
-            name = _TAG_NAME.match(match[0])
-            block = name is not None and name[2].lower() in _BLOCKS
-            reading.add(BREAK if block else "", match.start(), match.end(), tag=True)
-            if name is not None:
-                quotes.tag(match[0], name[2].lower(), match.start(), match.end(), closing=bool(name[1]))
-                if name[1] and name[2].lower() == "body":
-                    body_end = match.start()
-    reading.add_visible(source, at, len(source))
-    return reading.finish(quotes.finish(), body_end)
+    """Read HTML: tags of blocks are BREAK or line ends, other tags and what is hidden are nothing.
 
-
-def _tokens(source: str) -> Iterator[re.Match[str]]:
-    return _TOKEN.finditer(source)
-
-
-def _is_quote(tag: str) -> bool:
-    """Whether class or id of a tag is what web mailers give to the mail that is answered."""
-    return any(
-        _QUOTE_CLASS.search(match[match.lastindex or 0]) is not None
-        for match in _CLASS_OR_ID.finditer(tag, 0, _MAX_TAG)
+    Line ends of the source are spaces, but not in `<pre>`.
+    """
+    reading, quotes, spot, body_end = _Reading(), QuoteTags(source), 0, len(source)
+    preformatted, page = 0, source.replace("\r", " ").replace("\n", " ")
+    for match in _HTML_TOKEN.finditer(source):
+        start = match.start()
+        if start > spot:
+            reading.add((source if preformatted else page)[spot:start])
+        reading.pass_token(start)
+        spot = match.end()
+        if (name := match["name"]) is None:
+            shown = _shown_in_html(match)
+            reading.add(source[start:spot] if shown is None else shown)
+            continue
+        name, closing = name.lower(), source.startswith("</", start)
+        if name in BLOCKS:
+            reading.add(_block(match[0], name))
+            if name == "pre":
+                preformatted = max(preformatted - 1 if closing else preformatted + 1, 0)
+            elif closing and name == "body":
+                body_end = start
+        quotes.tag(match[0], name, (reading.at, start, spot), closing=closing)
+    reading.add(source[spot:] if preformatted else page[spot:])
+    text = "".join(reading.text)
+    seen, in_source = quotes.finish(reading.at, len(source))
+    milestones = tuple(reading.milestones)
+    return Plain(
+        *(_folded(text), text, source, _HTML_TOKEN, _shown_in_html, milestones),
+        *(seen, in_source, body_end),
     )
 
 
-class _Quotes:
-    """Which ranges of HTML are somebody else's mail."""
+def _folded(text: str) -> str:
+    return text if text.isascii() else _FOLDED.sub(lambda match: chr(_FOLD[ord(match[0])]), text)
 
-    def __init__(self, end: int) -> None:
-        self.end = end
-        self.found: list[tuple[int, int]] = []
-        self.open_at: int | None = None
-        self.element = ""
-        self.depth = 0
 
-    def tag(self, tag: str, name: str, start: int, end: int, *, closing: bool) -> None:
-        if self.open_at is not None:
-            if name == self.element:
-                self.depth += -1 if closing else 1
-                if self.depth == 0:
-                    self.found.append((self.open_at, end))
-                    self.open_at = None
-            return
-        if closing:
-            return
-        if _QUOTE_TO_END.search(tag, 0, _MAX_TAG) is not None:
-            self.open_at, self.element, self.depth = start, "", 1
-        elif name == "blockquote" or _is_quote(tag):
-            self.open_at, self.element, self.depth = start, name, 1
+def _shown_in_text(match: re.Match[str]) -> str:
+    return " " if match.lastgroup == "soft" else ""
 
-    def finish(self) -> list[tuple[int, int]]:
-        if self.open_at is not None:
-            self.found.append((self.open_at, self.end))
-        return self.found
+
+def _shown_in_delsp(_: re.Match[str]) -> str:
+    return ""
+
+
+def _shown_in_html(match: re.Match[str]) -> str | None:
+    if match.lastgroup == "entity":
+        return _entity(match[0])
+    name = match["name"]
+    return _block(match[0], name.lower()) if name is not None and name.lower() in BLOCKS else ""
+
+
+@lru_cache(maxsize=1024)
+def _entity(written: str) -> str | None:
+    seen = html.unescape(written)
+    # The marker's letters are never written as entities, and the pre-filter relies on that.
+    return None if seen.isascii() and seen[:1].isalnum() else _ZERO_WIDTH.sub("", seen)
+
+
+def _block(tag: str, name: str) -> str:
+    """Return what the tag of a block reads as: two line ends leave an empty line, as browsers do."""
+    if name == "br":
+        return "\n"
+    if name not in _PARAGRAPHS or tag.startswith("</"):
+        return BREAK
+    return BREAK if name == "p" and len(tag) > len("<p>") and _OWN_MARGIN.match(tag) else "\n\n"

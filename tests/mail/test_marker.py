@@ -85,12 +85,20 @@ def test_a_marker_without_its_end_does_not_swallow_the_next() -> None:
     ("page", "whole"),
     [
         ("<p>[[relay:rejection</p><p>Dear X</p><p>]]</p>", False),
-        ("<div>[[relay:rejection</div>\r\n<div>tpl=x]]</div>", False),
+        ("<div>[[relay:rejection</div>\r\n<div>tpl=x]]</div>", True),
+        ("<p class=MsoNormal>[[relay:rejection<o:p></o:p></p>\r\n<p class=MsoNormal>tpl=x]]</p>", True),
+        ("<div>[[relay:rejection<br></div><div>tpl=x]]</div>", True),
+        ("<div>[[relay:rejection</div><div><br></div><div>tpl=x]]</div>", False),
+        ("<p class=MsoNormal>[[relay:rejection</p><p class=MsoNormal>&nbsp;</p><p>tpl=x]]</p>", False),
+        ("[[relay:rejection<br>\r\n<br>tpl=x]]", False),
+        ("<p>[[relay:rejection</p><p>tpl=x]]</p>", False),
+        ("<pre>[[relay:rejection\r\n\r\ntpl=x]]</pre>", False),
+        ("[[relay:rejection\r\n\r\n\r\n\r\ntpl=x]]", True),
         ("[[relay:rejection<br>\r\ntpl=x]]", True),
         ("[[relay:rejection\r\n   tpl=x]]", True),
     ],
 )
-def test_no_marker_goes_on_in_another_paragraph(page: str, whole: bool) -> None:  # noqa: FBT001  # from a table
+def test_a_marker_goes_on_in_the_next_line_and_not_in_another_paragraph(page: str, whole: bool) -> None:  # noqa: FBT001  # from a table
     findings = marker.find(page, html=True)
     assert [spot.marker for spot in findings.found] == ([Marker(template="x")] if whole else [])
     assert findings.almost == (() if whole else ("[[relay:rejection",))

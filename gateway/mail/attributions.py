@@ -1,0 +1,175 @@
+"""What mailers write above a mail that is answered or forwarded, in the languages of their users.
+
+Patterns in verbose form, for lines without their end and without white space around it.
+"""
+
+import re
+from collections.abc import Iterable
+
+
+def _any(words: Iterable[str]) -> str:
+    return "(?:" + "|".join(word.replace(" ", r"\s{1,9}") for word in words) + ")"
+
+
+FROM = _any(
+    (
+        *(
+            "from",
+            "差出人",
+            "送信者",
+            "送信元",
+            "発信者",
+            "von",
+            "de",
+            "da",
+            "di",
+            "van",
+            "fra",
+            "från",
+            "od",
+            "от",
+        ),
+        *("发件人", "寄件者", "寄件人", "發件人", "보낸 ?사람"),
+    )
+)
+"""The field that begins the block in which Outlook and others repeat the header of a mail."""
+_SENT = _any(
+    (
+        *(
+            "sent",
+            "date",
+            "送信日時",
+            "送信日",
+            "受信日時",
+            "日付",
+            "日時",
+            "gesendet",
+            "datum",
+            "envoyé",
+            "enviado(?: el)?",
+        ),
+        *("fecha", "data", "inviato", "verzonden", "skickat", "sendt", "wysłano", "отправлено", "дата"),
+        *("发送时间", "发送日期", "日期", "寄件日期", "傳送時間", "時間", "보낸 ?날짜", "보낸 ?시간", "날짜"),
+    )
+)
+_TO = _any(
+    (
+        "to",
+        "宛先",
+        "送信先",
+        "an",
+        "à",
+        "para",
+        "a",
+        "aan",
+        "till",
+        "til",
+        "do",
+        "кому",
+        "收件人",
+        "收件者",
+        "받는 ?사람",
+    )
+)
+_SUBJECT = _any(
+    (
+        *(
+            "subject",
+            "件名",
+            "題名",
+            "タイトル",
+            "betreff",
+            "objet",
+            "asunto",
+            "assunto",
+            "oggetto",
+            "onderwerp",
+        ),
+        *("ämne", "emne", "temat", "тема", "主题", "主題", "主旨", "제목"),
+    )
+)
+
+
+def _field(names: str, value: str) -> re.Pattern[str]:
+    return re.compile(rf"(?ix) [\s*_]{{0,9}} {names} [*_\s]{{0,9}} [:：] {value}")
+
+
+IS_FIELD = re.compile(r"[\s*_]{0,9}\w[^:：<>@\[\]]{0,24}[:：]")
+IS_FROM = _field(FROM, "")
+IS_SENT = _field(_SENT, "")
+IS_SENT_WITH_TIME = _field(_SENT, r".{0,99}? \d{1,2} \s? [:：.時时시h] \s? \d{2} (?!\d)")
+IS_TO = _field(_TO, "")
+IS_SUBJECT = _field(_SUBJECT, "")
+
+IS_RULE = re.compile(r"[-_=*~─━‐－—]{5,}")
+"""A line that divides; what it divides is said below it."""
+
+_ORIGINAL = (
+    *(
+        "original message",
+        "original appointment",
+        "original",
+        "元のメッセージ",
+        "元のメール",
+        "オリジナル ?メッセージ",
+    ),
+    *(
+        "ursprüngliche nachricht",
+        "original-?nachricht",
+        "message d['’]origine",
+        "message original",
+        "mensaje original",
+    ),
+    *("messaggio originale", "mensagem original", "oorspronkelijk bericht", "ursprungligt meddelande"),
+    *("исходное сообщение", "原始邮件", "邮件原件", "原始郵件", "원본 ?(?:메시지|메일)"),
+)
+_FORWARDED = (
+    *("forwarded (?:message|mail|by .{1,99}|from .{1,99})", "転送(?:された)?(?:メッセージ|メール)"),
+    *("weitergeleitete nachricht", "message transféré", "mensaje reenviado", "messaggio inoltrato"),
+    *("mensagem encaminhada", "doorgestuurd bericht", "vidarebefordrat meddelande", "пересылаемое сообщение"),
+    *("转发(?:的)?邮件(?:信息)?", "转发的信息", "轉寄(?:的)?郵件", "전달(?:된)? ?(?:메시지|메일)"),
+)
+_LINE = r"[-_=*~─━‐－—\s]{2,99}"
+IS_DIVIDER = re.compile(
+    rf"(?ix) {_LINE} (?: {_any(_ORIGINAL)} | {_any(_FORWARDED)} (?: .{{0,99}} )? ) (?: {_LINE} | \s*[:：] )"
+)
+"""Between two rules: what stands below is another mail, whatever its lines begin with."""
+IS_BEGIN = re.compile(
+    r"""(?ix) (?: begin \s forwarded \s message | (?:以下、?|ここから)? 転送されたメッセージ
+    | anfang \s der \s weitergeleiteten \s (?:nachricht|e-mail)
+    | début \s du \s message (?:\s (?:réexpédié|transféré))? | inicio \s del \s mensaje \s reenviado
+    | inizio \s messaggio \s inoltrato | início \s da \s mensagem \s encaminhada
+    | 开始转发的邮件 | 開始轉寄郵件 | 전달된 \s 메시지 \s 시작 ) \s* [:：]"""
+)
+"""Apple's words above a forwarded mail."""
+
+_WROTE = _any(
+    (
+        *("wrote", "writes", "said", "schrieb", "écrit", "écrivait", "escribió", "escreveu", "ha scritto"),
+        *(
+            "geschreven",
+            "schreef",
+            "skrev",
+            "kirjoitti",
+            r"napisał(?:\(a\)|a)?",
+            "napsala?",
+            "написала?",
+            "пишет",
+        ),
+    )
+)
+_WROTE_IN_CHINESE_OR_KOREAN = "(?:写道|寫道|작성)"
+_NAMED = r"(?: さん | 様 | 氏 | [>)\]\"”」] )"
+IS_ATTRIBUTION = re.compile(
+    rf"""(?ix)
+    (?: (?=.*[\d@]) .{{2,}} (?: \b {_WROTE} | {_WROTE_IN_CHINESE_OR_KOREAN} ) \s* [:：]
+    | .{{1,}} {_NAMED} \s* (?:は|が|、)? \s* (?:次のように|以下のように)? \s* 書きました \s* [:：。]?
+    | (?=.*[\d@]) .{{2,}} (?:は|が) \s* (?:次のように|以下のように)? \s* 書きました \s* [:：。]?
+    | .{{1,}} {_NAMED} \s* (?:から)? の(?:メール|メッセージ|発言) \s* [:：]
+    | (?=.*[\d@]) .{{2,}} (?: \s | {_NAMED} | からの ) \s* の?(?:メール|メッセージ) \s* [:：]?
+    | (?=.*\d{{1,2}} \s? [:：.時时시h] \s? \d{{2}}) .{{6,}}
+        <? [^<>\s@]+@[^<>\s@]+ >? \)? [^<>@.。]{{0,20}} [:：]
+    | [-]{{2,}} \s* on \s .*\d.* \s wrote \s* [-]{{2,}}
+    )"""
+)
+"""A line, or up to three that were one, above quoted text that may be marked."""
