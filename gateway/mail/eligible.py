@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gateway.mail import inline, marker, parts, trace, words
 from gateway.mail.coded import Coded
-from gateway.mail.inline import Body, Leaf
+from gateway.mail.inline import Leaf
 from gateway.mail.marker import Found, Marker
 from gateway.mail.parts import Part
 from gateway.mail.text import Text, Unreadable
@@ -30,13 +30,20 @@ class Reason(Coded):
         "two-content-types",
         "A part declares its type or encoding twice, so readers disagree on it.",
     )
+    BROKEN_HEADER = (
+        "broken-header",
+        "A line of its header is no field, so readers disagree on where its text begins.",
+    )
     SIGNED = "signed", "It is signed, and any change would break the signature."
     ENCRYPTED = "encrypted", "It is encrypted."
     TNEF = "tnef", "It carries a second body in Outlook's own format (TNEF)."
     CALENDAR = "calendar", "It carries an invitation to a meeting."
-    INTERACTIVE = "interactive", "It carries an AMP body, which no marker can be replaced in."
+    INTERACTIVE = (
+        "interactive",
+        "It carries a body in AMP, or a marker in enriched text, where none can be replaced.",
+    )
     UNIVERSAL_CHARSET = "utf-7-or-16", "Its text is in UTF-7, UTF-16 or UTF-32."
-    UNDECODABLE = "undecodable", "Its text cannot be decoded as it is declared."
+    UNDECODABLE = "undecodable", "Its text is in a charset or an encoding in which nothing can be replaced."
     CONTRADICTING = "contradicting-markers", "Its markers contradict each other."
     TOO_MANY_MARKERS = "too-many-markers", "It holds more markers than anybody writes."
     QUOTED = "marker-quoted", "The marker stands only in quoted text."
@@ -149,11 +156,29 @@ def _unfit_by_parts(raw: bytes, root: Part) -> Reason | None:
     for part in root.walk():
         if part.bounded:
             return Reason.TOO_DEEP
+        if _broken(part):
+            return Reason.BROKEN_HEADER
         if any(len(part.named_fields(name)) > 1 for name in _ONCE):
             return Reason.TWO_CONTENT_TYPES
         if (reason := _unfit_by_type(raw, part)) is not None:
             return reason
     return None
+
+
+def _broken(part: Part) -> bool:
+    """Whether some reader ends this header where others read on, and sees something else in it.
+
+    Many MTAs and libraries begin the body at the first line that is no field.
+    In the header of the mail this takes our signature with it; in that of a part it matters where the type of
+    the text stands below.
+    """
+    names = [field.name for field in part.fields]
+    if "" not in names:
+        return False
+    at = names.index("")
+    if "content-type" in names[:at] and not part.content_type.startswith(("text/", "multipart/")):
+        return part.depth == 0
+    return part.depth == 0 or any(name.startswith("content-") for name in names[at:])
 
 
 def _unfit_by_type(raw: bytes, part: Part) -> Reason | None:
@@ -195,14 +220,17 @@ def _search(raw: bytes, root: Part) -> _Found:
         if not merged.agrees(other):
             return _Found(merged, (), Reason.CONTRADICTING, almost)
         merged = merged.merged(other)
-    changed = [leaf for leaf in leaves if leaf in body or leaf.found]
+    invited = {id(leaf) for leaf in body}
+    changed = [leaf for leaf in leaves if id(leaf) in invited or leaf.found]
     unfit = next((reason for leaf in changed if (reason := _unfit_leaf(leaf)) is not None), None)
-    return _Found(merged, _targets(changed, body), unfit, almost)
+    if unfit is None and any(_holds_marker(raw, part) for part in root.walk() if _other_text(part)):
+        unfit = Reason.INTERACTIVE
+    return _Found(merged, _targets(changed, invited), unfit, almost)
 
 
-def _targets(leaves: list[Leaf], body: Body) -> tuple[Target, ...]:
+def _targets(leaves: list[Leaf], invited: set[int]) -> tuple[Target, ...]:
     return tuple(
-        Target(leaf.text, leaf.found, leaf.quoted, leaf.body_end, invited=leaf in body)
+        Target(leaf.text, leaf.found, leaf.quoted, leaf.body_end, invited=id(leaf) in invited)
         for leaf in leaves
         if isinstance(leaf.text, Text)
     )
@@ -221,8 +249,12 @@ def _unmarked(raw: bytes, root: Part, leaves: list[Leaf]) -> Reason | None:
     if any(leaf.in_quotes for leaf in leaves):
         return Reason.QUOTED
     own = {id(leaf.part) for leaf in leaves}
-    if any(_holds_marker(raw, part) for part in root.walk() if id(part) not in own):
-        return Reason.ATTACHED
+    others = [part for part in root.walk() if id(part) not in own]
+    if any(_holds_marker(raw, part) for part in others):
+        shown = any(_holds_marker(raw, part) for part in others if _other_text(part))
+        return Reason.INTERACTIVE if shown else Reason.ATTACHED
+    if any(_holds_marker_beside_parts(raw, part) for part in others):
+        return Reason.NO_BODY
     # Only an unreadable body can still hide a marker; the pre-filter says whether it may.
     unreadable = next((reason for leaf in leaves if (reason := _unfit_leaf(leaf)) is not None), None)
     return unreadable if unreadable is not None and marker.might_be_marked(raw) else None
@@ -242,6 +274,22 @@ def _holds_marker(raw: bytes, part: Part) -> bool:
         return False
     leaf = inline.read(raw, part)
     return bool(leaf.found or leaf.in_quotes)
+
+
+def _other_text(part: Part) -> bool:
+    """Whether this is text that a reader may show, in a form that we do not write."""
+    shown = part.content_type.startswith("text/") and part.content_type not in inline.TEXTS
+    return shown and part.disposition != "attachment" and not part.named
+
+
+def _holds_marker_beside_parts(raw: bytes, part: Part) -> bool:
+    """Whether a marker stands before, between or behind the parts of a multipart, where nobody reads."""
+    if not part.content_type.startswith("multipart/"):
+        return False
+    ends = [part.body_start, *(child.end for child in part.children)]
+    starts = [*(child.start for child in part.children), part.end]
+    gaps = b"\n".join(raw[end:start] for end, start in zip(ends, starts, strict=True))
+    return bool(marker.find(gaps.decode("latin-1"), html=False).found)
 
 
 def _header_marker(raw: bytes, root: Part) -> Marker | None:

@@ -3,6 +3,7 @@
 - An alternative shows one branch, so each branch gives one leaf: the one with the marker, or else the last.
 - What else stands in a branch is a body of its own: nobody is invited there, but no marker stays in it.
 - Attached parts and attached messages are somebody else's words, and are not here.
+  So is a part with a file name, unless it is an alternative or the root of its pictures.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from gateway.mail.marker import Found
 from gateway.mail.parts import Part
 from gateway.mail.text import Text, Unreadable, read_leaf
 
-_TEXTS = ("text/plain", "text/html")
+TEXTS = ("text/plain", "text/html")
+"""What an invitation can be written in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +69,17 @@ class _Shown:
     rest: tuple[Body, ...] = ()
 
 
-def _bodies(raw: bytes, part: Part) -> Iterator[_Shown]:
-    if part.content_type in _TEXTS and not part.children:
-        if part.disposition != "attachment" and not part.named:
+def _bodies(raw: bytes, part: Part, *, shown_here: bool = False) -> Iterator[_Shown]:
+    if part.content_type in TEXTS and not part.children:
+        if part.disposition != "attachment" and (shown_here or not part.named):
             yield _Shown((read(raw, part),))
     elif part.content_type == "multipart/alternative":
-        branches = [list(_bodies(raw, child)) for child in part.children]
+        branches = [list(_bodies(raw, child, shown_here=True)) for child in part.children]
         if shown := [_chosen(branch) for branch in branches if branch]:
             body = tuple(leaf for branch in shown for leaf in branch.body)
             yield _Shown(body, tuple(other for branch in shown for other in branch.rest))
     elif part.content_type == "multipart/related":
-        yield from _bodies(raw, _related_root(raw, part)) if part.children else ()
+        yield from _bodies(raw, _related_root(raw, part), shown_here=True) if part.children else ()
     elif part.content_type.startswith("multipart/"):
         for child in part.children:
             yield from _bodies(raw, child)

@@ -78,13 +78,16 @@ def decode_iso_2022_jp(data: bytes) -> tuple[str, tuple[Run, ...]]:
     return runs.finish(len(data), state)
 
 
-def decode_euc_jp(data: bytes) -> tuple[str, tuple[Run, ...]]:
-    """Decode with the extensions of CP51932; raises Undecodable."""
-    runs, at = _Runs(), 0
+def decode_euc_jp(data: bytes) -> tuple[str, tuple[Run, ...], bool]:
+    """Decode with the extensions of CP51932, and say whether there were octets that it does not explain."""
+    runs, at, lossy = _Runs(), 0, False
     while at < len(data):
         token = _EUC_TOKEN.match(data, at)
         if token is None:
-            raise Undecodable
+            runs.add("\ufffd", at, 1)
+            at += 1
+            lossy = True
+            continue
         if token["ascii"] is not None:
             runs.add(token[0].decode("ascii"), at, 1)
         elif token["pairs"] is not None:
@@ -94,7 +97,7 @@ def decode_euc_jp(data: bytes) -> tuple[str, tuple[Run, ...]]:
         else:
             runs.add(_triples(token[0].replace(b"\x8f", b"")), at, 3)
         at = token.end()
-    return runs.finish(len(data), ASCII)
+    return *runs.finish(len(data), ASCII), lossy
 
 
 def edit_iso_2022_jp(

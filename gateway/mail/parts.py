@@ -4,6 +4,7 @@
 - A line ends at LF; whether a CR stands before it is kept, not required.
 - A header block ends at the first empty line.
   A line in it that is no field is kept as a field without a name, because readers disagree about it.
+  Without an empty line the body of a part begins there, as with every reader that shows one at all.
 - When an inner multipart repeats an active boundary, the outer one wins.
 - An attached message is one leaf: its inside is somebody else's mail.
 """
@@ -12,14 +13,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gateway.mail.parameters import MAX_VALUE, media_type
+
+__all__ = ["MAX_VALUE", "Field", "Part", "field_value", "media_type", "scan", "scan_header"]
+
 MAX_DEPTH = 100
 """Levels of nesting; real mail stays under ten."""
 MAX_PARTS = 10_000
 """Parts of one mail; real mail stays under a few hundred."""
 MAX_FIELDS = 10_000
 """Fields of one header block; what follows is kept as one field without a name."""
-MAX_VALUE = 8 * 1024
-"""Octets of a structured field value that are read; no mailer needs more than some hundred."""
+MAX_ALL_FIELDS = 100_000
+"""Fields of all header blocks together; ten for each part that is read."""
+MAX_DASHES = 200_000
+"""Lines that begin with two dashes and are looked at; real mail, with drawn tables, has some thousand."""
 _MAX_DELIMITER = 1_000
 """Octets of a line that may be a delimiter; RFC 2046 allows 70 for the boundary itself."""
 
@@ -27,14 +34,8 @@ _FIELD = re.compile(rb"[^\n]*(?:\n[ \t][^\n]*)*\n?")
 _NAME = re.compile(rb"([\x21-\x39\x3b-\x7e]+)[ \t]*:")
 _EMPTY_LINE = re.compile(rb"^\r?(?:\n|\Z)", re.MULTILINE)
 _UNFOLD = re.compile(rb"\r?\n(?=[ \t])")
-_QUOTED = rb'"(?:[^"\\]++|\\.)*+'
-# Possessive, so that no octet is looked at twice: backtracking over `;;;` or `\"\"\"` takes quadratic time.
-_BETWEEN_SEMICOLONS = re.compile(rb"(?:[^;\"]++|" + _QUOTED + rb"\"?)++", re.DOTALL)
-_PARAMETER = re.compile(
-    rb"""\s*+(?P<name>[^\s=;"]++)\s*+=\s*+(?:(?P<quoted>""" + _QUOTED + rb""")|(?P<plain>[^;"]*+))""",
-    re.DOTALL,
-)
-_SECTION = re.compile(r"(.+?)\*(?:\d+\*?)?$")
+_ENCODINGS = {slip: f"{slip[0]}bit" for slip in ("7-bit", "8-bit", "7bits", "8bits", "7 bit", "8 bit")}
+"""Slips in a transfer encoding that every reader takes for what was meant, because it means: as it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,31 +125,6 @@ def scan_header(raw: bytes) -> tuple[Field, ...]:
     return _Scanner(raw).header(0)[0]
 
 
-def media_type(value: bytes) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """Split a header value into its lower-case first word and its parameters (RFC 2045, RFC 2231).
-
-    Beyond MAX_VALUE nothing is read.
-    """
-    first, semicolon, rest = value[:MAX_VALUE].partition(b";")
-    main = first.partition(b"(")[0].strip().lower().decode("latin-1")
-    found: list[tuple[str, str]] = []
-    for stretch in _BETWEEN_SEMICOLONS.finditer(rest) if semicolon else ():
-        match = _PARAMETER.match(stretch[0])
-        if match is None:
-            continue
-        name = match["name"].lower().decode("latin-1")
-        section = _SECTION.match(name)
-        if match["quoted"] is not None:
-            text = re.sub(rb"\\(.)", rb"\1", match["quoted"][1:], flags=re.DOTALL).decode("latin-1")
-        else:
-            text = match["plain"].strip().decode("latin-1")
-        if section is not None and found and found[-1][0] == section[1]:
-            found[-1] = (section[1], found[-1][1] + text)
-        else:
-            found.append((section[1] if section is not None else name, text))
-    return main, tuple(found)
-
-
 @dataclass(slots=True)
 class _Open:
     """A part whose end is not known yet."""
@@ -190,7 +166,7 @@ class _Scanner:
         self.raw = raw
         self.stack: list[_Open] = []
         self.levels: dict[bytes, int] = {}
-        self.parts = 0
+        self.parts = self.fields = self.dashes = 0
 
     def run(self) -> Part:
         at = self.open(0)
@@ -226,6 +202,10 @@ class _Scanner:
         # Some header stands before `at`, so `at - 1` is the line end that a delimiter may follow.
         start = self.raw.find(b"\n--", at - 1) + 1
         while start:
+            self.dashes += 1
+            if self.dashes > MAX_DASHES:
+                self.stack[-1].bounded = True
+                break
             if (found := self.delimiter_at(start)) is not None:
                 return start, *found
             start = self.raw.find(b"\n--", start) + 1
@@ -257,17 +237,18 @@ class _Scanner:
             digest = bool(self.stack) and self.stack[-1].content_type == "multipart/digest"
             content_type = "message/rfc822" if digest and not content_type else "text/plain"
         disposition, names = media_type(values["content-disposition"])
-        encoding = media_type(values["content-transfer-encoding"])[0] or "7bit"
+        encoding = media_type(values["content-transfer-encoding"])[0].strip("\"'.,: \t") or "7bit"
         boundary = b""
         if content_type.startswith("multipart/"):
-            boundary = dict(params).get("boundary", "").encode("latin-1").rstrip()
+            declared = next((value for name, value in params if name == "boundary"), "")
+            boundary = declared.encode("latin-1").rstrip()
         part = _Open(
             start=start,
             body_start=body_start,
             fields=fields,
             content_type=content_type,
             params=params,
-            encoding=encoding,
+            encoding=_ENCODINGS.get(encoding, encoding),
             disposition=disposition,
             named=any(name == "filename" for name, _ in names) or any(name == "name" for name, _ in params),
             boundary=boundary,
@@ -285,15 +266,38 @@ class _Scanner:
         raw, fields = self.raw, list[Field]()
         while at < len(raw):
             if raw[at] == ord(b"\n") or raw.startswith(b"\r\n", at):
-                return tuple(fields), raw.index(b"\n", at) + 1
+                after = raw.index(b"\n", at) + 1
+                if fields and not fields[-1].name and self.ends(after):
+                    break
+                return tuple(fields), after
             if raw.startswith(b"--", at) and self.delimiter_at(at) is not None:
                 break
             match = _FIELD.match(raw, at)
             end = match.end() if match is not None else len(raw)
-            if len(fields) >= MAX_FIELDS:
+            if len(fields) >= MAX_FIELDS or self.fields >= MAX_ALL_FIELDS:
                 empty = _EMPTY_LINE.search(raw, at)
                 end = empty.start() if empty is not None else len(raw)
             name = _NAME.match(raw, at, end)
             fields.append(Field(name[1].lower().decode("ascii") if name is not None else "", at, end))
+            self.fields += 1
             at = end
-        return tuple(fields), at
+        return self.without_end(fields, at) if self.stack else (tuple(fields), at)
+
+    def ends(self, at: int) -> bool:
+        """Whether nothing is left of a part, so that its only empty line ends its text and not its header."""
+        return at == len(self.raw) or self.delimiter_at(at) is not None
+
+    def without_end(self, fields: list[Field], at: int) -> tuple[tuple[Field, ...], int]:
+        """Return a part's fields before the first line that is none, and where it begins.
+
+        Not before base64: the pre-filter, too, looks for that behind an empty line only.
+        """
+        number = next((number for number, field in enumerate(fields) if not field.name), len(fields))
+        packed = any(
+            b"base64" in self.raw[field.start : field.end].lower()
+            for field in fields
+            if field.name == "content-transfer-encoding"
+        )
+        if packed or number == len(fields) or len(fields) > MAX_FIELDS:
+            return tuple(fields), at
+        return tuple(fields[:number]), fields[number].start

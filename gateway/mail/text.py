@@ -19,16 +19,7 @@ Splice = tuple[int, int, bytes]
 """Start, end and what stands there instead; offsets into the raw mail."""
 
 _CHARSET = re.compile(rb";(\s*+)charset(?:\*\d*+\*?)?\s*+=\s*+(?:\"[^\"]*+\"|[^;\s]*+)", re.IGNORECASE)
-_UNIVERSAL = (
-    "utf-16",
-    "utf-16le",
-    "utf-16be",
-    "utf-32",
-    "utf-32le",
-    "utf-32be",
-    "utf-7",
-    "unicode-1-1-utf-7",
-)
+_UNIVERSAL = re.compile(r"\W*(?:x-)?(?:utf-?(?:7|16|32)|unicode-1-1-utf-7)", re.IGNORECASE)
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -38,7 +29,7 @@ class Unreadable(Enum):
     UNIVERSAL = auto()
     """UTF-7, UTF-16 or UTF-32: no line of ASCII can be spliced into it."""
     UNDECODABLE = auto()
-    """Charset, transfer encoding or the bytes themselves make no sense."""
+    """In this charset or transfer encoding not even the letters of ASCII can be told for sure."""
 
 
 class CannotRewrite(Exception):
@@ -79,15 +70,15 @@ class Text:
 def read_leaf(raw: bytes, part: Part) -> Text | Unreadable:
     """Decode a leaf; any bytes give a text or the reason why not."""
     label = part.param("charset")
-    if label.strip().lower() in _UNIVERSAL:
+    if _UNIVERSAL.match(label) is not None:
         return Unreadable.UNIVERSAL
-    charset = charsets.canonical(label)
+    charset = "us-ascii" if charsets.misnamed(label) else charsets.canonical(label)
     data = transfer.decode(raw[part.body_start : part.end], part.encoding)
     if charset is None or data is None or b"\0" in data:
         utf_16 = data is not None and data.startswith(_BYTE_ORDER_MARKS)
         return Unreadable.UNIVERSAL if utf_16 else Unreadable.UNDECODABLE
     try:
-        decoded = charsets.decode(data, charset)
+        decoded = charsets.decode_any(data, charset)
     except charsets.Undecodable:
         return Unreadable.UNDECODABLE
     return Text(part, decoded.text, decoded.charset, decoded)
@@ -107,8 +98,10 @@ def splices(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splice]:
     if not edits:
         return []
     part = leaf.part
-    if part.fields and part.body_start == part.fields[-1].end:
+    if edits[0][0] == 0 and part.body_start == (part.fields[-1].end if part.fields else part.start):
         raise CannotRewrite("the leaf's header has no end")
+    if part.end == part.body_start and raw.startswith(b"--", part.end):
+        raise CannotRewrite("the leaf is empty and shares its line end with a delimiter")
     try:
         changes = leaf.decoded.byte_edits(_joined(edits))
     except UnicodeEncodeError:
@@ -146,7 +139,7 @@ def _has_long_line(data: bytes) -> bool:
 
 def _moved_to_utf_8(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splice]:
     text = replaced(leaf.text, edits)
-    if "\ufffd" in text:
+    if leaf.decoded.lossy or "\ufffd" in text:
         raise CannotRewrite("the leaf has characters that are lost in another charset")
     try:
         data = text.encode("utf-8")

@@ -24,7 +24,18 @@ def verdict(raw: bytes, *, null_sender: bool = False) -> Reason | None:
         (b"Content-Type: text/plain\r\nContent-Type: text/plain\r\n", Reason.TWO_CONTENT_TYPES),
         (b"Content-Transfer-Encoding: x-uuencode\r\n", Reason.UNDECODABLE),
         (b"Content-Type: text/plain; charset=utf-7\r\n", Reason.UNIVERSAL_CHARSET),
-        (b"Content-Type: text/plain; charset=klingon\r\n", Reason.UNDECODABLE),
+        (b"Content-Type: text/plain; charset=hz-gb-2312\r\n", Reason.UNDECODABLE),
+        (b"Content-Type: text/plain; charset=ISO-2022-KR\r\n", Reason.UNDECODABLE),
+        (b"Content-Type: text/plain; charset=x-ebcdic-japaneseandkana\r\n", Reason.UNDECODABLE),
+        (b"Content-Type: text/plain; charset=UTF-16LE\r\n", Reason.UNIVERSAL_CHARSET),
+        (b"Content-Type: text/plain; charset=klingon\r\n", None),
+        (b"Content-Type: text/plain; charset=unknown-8bit\r\n", None),
+        (b"Content-Transfer-Encoding: binary\r\n", Reason.UNDECODABLE),
+        (b"Content-Transfer-Encoding: 8bit; (as it is)\r\n", None),
+        (b"Content-Transfer-Encoding: 7-bit\r\n", None),
+        (b"X-A: b\r\nX\tB: c\r\n", Reason.BROKEN_HEADER),
+        (b">From hr@example.com Mon Nov 23 10:00:00 2026\r\n", Reason.BROKEN_HEADER),
+        (b"Content-Type: text/enriched\r\n", Reason.INTERACTIVE),
         (b"Content-Type: application/ms-tnef\r\n", Reason.TNEF),
         (b"Content-Type: application/x; name=message.rpmsg\r\n", Reason.ENCRYPTED),
         (b"Content-Type: multipart/report; boundary=x\r\n", Reason.REPORT),
@@ -88,7 +99,7 @@ def test_an_alternative_that_cannot_be_read_makes_the_mail_unfit() -> None:
     """All alternatives or none: the reader chooses which one is shown."""
     raw = (
         b"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n" + BODY + b"--b\r\n"
-        b"Content-Type: text/html; charset=utf-8\r\n\r\n\xff\r\n--b--\r\n"
+        b"Content-Type: text/html; charset=iso-2022-kr\r\n\r\nx\r\n--b--\r\n"
     )
     assert verdict(raw) is Reason.UNDECODABLE
 
