@@ -12,6 +12,5 @@ def invitation() -> Footer:
     return Footer(
         text=f"ご希望の方へのご案内\n{LINK}\nご不要の場合、お手続きは必要ありません。\n",
         html=f'<p>&#12372;&#26696;&#20869; <a href="{LINK}">&#12371;&#12385;&#12425;</a></p>',
-        ascii=f"An introduction, if you like\n{LINK}\nThere is nothing you need to do.\n",
         ascii=f"For those who wish\n{LINK}\n",
     )
