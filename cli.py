@@ -160,6 +160,46 @@ def demo(
 
 
 @main.command()
+@click.argument("mail", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--from", "sender", help="Envelope sender (default: the mail's From); <> is the null sender.")
+@click.option(
+    "--to",
+    "recipients",
+    multiple=True,
+    help="Envelope recipient; may be given several times (default: To, Cc).",
+)
+@json_option
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Write each copy into this directory."
+)
+@click.option("--force", is_flag=True, help="Let --out write over files that are there.")
+@click.option("--check", is_flag=True, help="Exit with 1 unless a candidate would get an invitation.")
+@click.pass_context
+def explain(
+    ctx: click.Context,
+    *,
+    mail: Path,
+    sender: str | None,
+    recipients: tuple[str, ...],
+    as_json: bool,
+    out: Path | None,
+    force: bool,
+    check: bool,
+) -> None:
+    """Say what the gateway would do with one mail, and why.
+
+    MAIL is a raw mail (.eml), or - for standard input. Nothing is sent, and the database stays closed.
+    """
+    from gateway.operator.explain.report import Wanted, report
+
+    wanted = Wanted(mail=mail, sender=sender, recipients=recipients, as_json=as_json, out=out, force=force)
+    invited = report(
+        wanted, settings=ctx.obj, environ=os.environ, stdin=sys.stdin.buffer, now=datetime.now(UTC)
+    )
+    sys.exit(1 if check and not invited else 0)
+
+
+@main.command()
 @click.option("--smtp", is_flag=True, help="Ask only the SMTP door.")
 @click.option("--web", is_flag=True, help="Ask only the pages.")
 @click.pass_context

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -414,6 +415,175 @@ def test_health_says_what_does_not_answer(founded: Path) -> None:
 def test_health_asks_only_for_the_parts_that_run_here(founded: Path) -> None:
     assert "SMTP door" not in on(founded, "health", "--web").output
     assert "pages" not in on(founded, "health", "--smtp").output
+
+
+# goen explain
+
+MARKED = (
+    b"From: <hr@example.com>\nTo: <taro@example.jp>\nCc: <boss@example.com>\n"
+    b"Content-Type: text/plain; charset=utf-8\n\n" + "不採用\n[[relay:rejection]]\n".encode()
+)
+
+
+@pytest.fixture
+def mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A marked mail as a mail program saves it, in a directory without settings."""
+    path = tmp_path / "mails" / "mail.eml"
+    path.parent.mkdir()
+    path.write_bytes(MARKED)
+    monkeypatch.chdir(path.parent)
+    return path
+
+
+def complete(settings: Path) -> None:
+    """Fill in what an invitation needs."""
+    facts = (
+        'legal_name = "A"\naddress = "B"\nprivacy_officer = "C"\npurpose_notice_url = "https://example.com/"'
+    )
+    settings.write_text(settings.read_text().replace("[organisation]\n", f"[organisation]\n{facts}\n"))
+
+
+def test_explain_works_without_settings_and_says_so(mail: Path) -> None:
+    result = run("explain", str(mail))
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("This mail would be rewritten: 1 candidate gets an invitation, 1 other")
+    assert "No settings were found" in result.stdout
+    assert "7 line ends were LF" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert [path.name for path in mail.parent.iterdir()] == ["mail.eml"], "nothing was written"
+
+
+def test_explain_reads_standard_input(mail: Path) -> None:
+    result = CliRunner().invoke(main, ["explain", "-"], input=mail.read_bytes())
+    assert result.exit_code == 0
+    assert result.stdout.startswith("This mail would be rewritten")
+
+
+def test_explain_uses_the_settings_and_opens_no_store_and_makes_no_key_and_sends_nothing(
+    founded: Path, mail: Path
+) -> None:
+    complete(founded)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as next_hop,
+        socket.create_server(("127.0.0.1", 0)) as database,
+    ):
+        text = founded.read_text()
+        text = text.replace('"mail.example.com', f'"127.0.0.1:{next_hop.getsockname()[1]}')
+        url = f"postgresql://goen@127.0.0.1:{database.getsockname()[1]}/goen"
+        founded.write_text(text.replace("[store]", f'[store]\nurl = "{url}"'))
+        for key in (True, False):
+            if not key:
+                (founded.parent / "var" / "goen.key").unlink()
+            before = {path: path.stat() for path in founded.parent.rglob("*")}
+            result = on(founded, "explain", str(mail), "--json")
+            assert result.exit_code == 0, result.output
+            copies = json.loads(result.stdout)["copies"]
+            assert [len(copy["signed_by"]) for copy in copies] == [2, 2]
+            assert ("master key is not there" in result.stdout) is not key
+            after = {path: path.stat() for path in founded.parent.rglob("*")}
+            assert {p: s.st_mtime_ns for p, s in after.items()} == {
+                p: s.st_mtime_ns for p, s in before.items()
+            }
+        for server in (next_hop, database):
+            server.setblocking(False)  # noqa: FBT003  # The standard library's own signature.
+            with pytest.raises(BlockingIOError):
+                server.accept()
+
+
+def test_explain_opens_no_sqlite_file(founded: Path, mail: Path) -> None:
+    complete(founded)
+    assert on(founded, "explain", str(mail)).exit_code == 0
+    assert sorted(path.name for path in (founded.parent / "var").iterdir()) == ["goen.key"]
+
+
+def test_explain_says_which_settings_are_missing(founded: Path, mail: Path) -> None:
+    result = on(founded, "explain", str(mail), "--check")
+    assert result.exit_code == 1
+    assert "(unprepared)" in result.stdout
+    assert "organisation.legal_name" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((), 0),
+        (("--to", "taro@example.jp"), 0),
+        (("--to", "boss@example.com"), 1),
+        (("--from", "<>"), 1),
+    ],
+)
+def test_explain_can_tell_a_script_whether_a_candidate_is_invited(
+    mail: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    assert run("explain", str(mail), *arguments, "--check").exit_code == code
+    assert run("explain", str(mail), *arguments).exit_code == 0
+
+
+def test_explain_writes_the_copies_and_overwrites_nothing_unless_forced(mail: Path) -> None:
+    out = mail.parent / "new" / "copies"
+    result = run("explain", str(mail), "--out", str(out))
+    assert result.exit_code == 0, result.output
+    assert f"Wrote {out / 'internal.eml'}." in result.stdout
+    names = {"candidate-1.eml", "internal.eml"}
+    assert {path.name for path in out.iterdir()} == names
+    assert {stat.S_IMODE((out / name).stat().st_mode) for name in names} == {0o600}
+    copy = (out / "candidate-1.eml").read_bytes()
+    assert copy.startswith(b"Received: ")
+    assert copy.count(b"\n") == copy.count(b"\r\n")
+    (out / "candidate-1.eml").unlink()
+    (out / "internal.eml").write_text("mine")
+    result = run("explain", str(mail), "--out", str(out))
+    assert result.exit_code == 1
+    assert "internal.eml is there already" in result.stderr
+    assert not (out / "candidate-1.eml").exists(), "nothing is written by halves"
+    assert run("explain", str(mail), "--out", str(out), "--force").exit_code == 0
+    assert (out / "internal.eml").read_bytes().startswith(b"Received: ")
+
+
+def test_explain_with_force_does_not_write_through_a_link(mail: Path) -> None:
+    precious = mail.parent / "precious"
+    precious.write_text("mine")
+    (mail.parent / "internal.eml").symlink_to(precious)
+    assert run("explain", str(mail), "--out", str(mail.parent), "--force").exit_code == 0
+    assert precious.read_text() == "mine"
+
+
+def test_explain_writes_no_copy_of_a_mail_that_passes(mail: Path) -> None:
+    mail.write_bytes(MARKED.replace(b"relay", b"delay"))
+    result = run("explain", str(mail), "--out", str(mail.parent / "copies"))
+    assert result.exit_code == 0
+    assert "No copy was written" in result.stdout
+    assert not (mail.parent / "copies").exists()
+
+
+def test_explain_names_what_cannot_be_written(mail: Path) -> None:
+    result = run("explain", str(mail), "--out", str(mail / "below-a-file"))
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nothing.eml",), "No such file"),
+        (("mail.eml", "--to", "taro"), "--to takes an address"),
+        (("mail.eml", "--from", "hr"), "--from takes an address"),
+        ((".",), "is a directory"),
+        ((), "Missing argument"),
+    ],
+)
+def test_explain_takes_wrong_usage_for_wrong_usage(
+    mail: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    result = run("explain", *arguments)
+    assert mail.exists()
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_explain_does_not_take_broken_settings_for_none(mail: Path) -> None:
+    (mail.parent / "goen.toml").write_text("[relay]\nnexthop = 1\n")
+    assert run("explain", str(mail)).exit_code == 78
 
 
 def test_an_unknown_command_is_wrong_usage() -> None:

@@ -9,6 +9,7 @@ import re
 from gateway.settings import SettingsInvalid
 
 FAILED = 1
+WRONG_USAGE = 2
 WRONG_SETTINGS = 78
 """EX_CONFIG of sysexits.h: the service manager need not start it again before the settings change."""
 
@@ -84,8 +85,11 @@ _KNOWN = (
     ("gateway.ports", "PortInUse", FAILED, "{error}"),
     ("gateway.ports", "CannotListen", FAILED, "{error}"),
     ("gateway.keyring", "KeyFileInvalid", WRONG_SETTINGS, "{error}"),
-    ("gateway.rendering", "TemplateInvalid", WRONG_SETTINGS, "A template cannot be used: {error}"),
+    ("gateway.template_source", "TemplateInvalid", WRONG_SETTINGS, "A template cannot be used: {error}"),
     ("gateway.operator.founding", "AlreadyFounded", FAILED, "{error}"),
     ("gateway.operator.founding", "CannotWrite", FAILED, "{error}"),
+    ("gateway.operator.explain.given", "MailUnusable", WRONG_USAGE, "{error}"),
+    ("gateway.operator.explain.people", "NoAddress", WRONG_USAGE, "{error}"),
+    ("gateway.operator.explain.on_disk", "CannotWriteCopies", FAILED, "{error}"),
 )
 """Module, class, exit code and words; by name, so that a failing `goen slots` imports no web pages."""

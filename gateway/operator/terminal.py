@@ -1,12 +1,15 @@
-"""Listings: a table on a terminal, tab-separated in a pipe, JSON when asked for."""
+"""What commands print: listings as a table, tab-separated in a pipe, JSON when asked for; lines in colour."""
 
 import json
+import os
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
+from enum import Enum, auto
 from itertools import islice
+from typing import Any
 
 import click
 
@@ -23,6 +26,51 @@ class Listing:
     """Read once, from the first to the last."""
     empty: str = "Nothing to show."
     """The sentence that a terminal shows instead of an empty table."""
+
+
+class Style(Enum):
+    """What a line is, for its colour."""
+
+    PLAIN = auto()
+    HEADING = auto()
+    DIM = auto()
+    GOOD = auto()
+    WARNING = auto()
+    BAD = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of text for a person."""
+
+    text: str
+    """Without line end; whoever made it has seen to it that it does not steer a terminal."""
+    style: Style = Style.PLAIN
+
+
+_LOOKS: Mapping[Style, Mapping[str, Any]] = {
+    Style.PLAIN: {},
+    Style.HEADING: {"bold": True},
+    Style.DIM: {"dim": True},
+    Style.GOOD: {"fg": "green"},
+    Style.WARNING: {"fg": "yellow"},
+    Style.BAD: {"fg": "red"},
+}
+
+PIPE_COLUMNS = 160
+"""Width of lines that no terminal shows: the longest that a pager shows at once on most screens."""
+
+
+def width() -> int:
+    """Return how many columns a line may have where standard output goes."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_COLUMNS
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Print to standard output; in colour on a terminal, unless NO_COLOR says otherwise (no-color.org)."""
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    for line in lines:
+        click.echo(click.style(line.text, **_LOOKS[line.style]) if colour and line.text else line.text)
 
 
 def show(listing: Listing, *, as_json: bool) -> None:

@@ -1,0 +1,118 @@
+"""How an explanation is shown: to a person, and to a program."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from gateway.mail import parts
+from gateway.operator.explain.as_data import as_json
+from gateway.operator.explain.as_text import as_lines
+from gateway.operator.explain.circumstances import Circumstances
+from gateway.operator.explain.examination import Case, explain
+from gateway.operator.explain.explanation import Explanation
+from gateway.operator.explain.harmless import cut, harmless
+from gateway.operator.explain.people import assume
+from gateway.operator.terminal import Style
+from gateway.plain_text import columns
+
+EVIL = (
+    b"From: hr@example.com\r\nTo: taro@example.jp, boss@example.com\r\n"
+    b'Content-Type: text/html; charset="utf-8"\r\n\r\n<p>'
+    + "\x1b[31mred\u202e \x1b]0;title\x07 &#27;[2J ".encode()
+    + b'</p><p>[[relay:rejection job="\x1b[1m"]]</p>'
+    + "とても長い行".encode() * 300
+    + b"\r\n"
+)
+
+
+@pytest.fixture
+def evil(samples: Circumstances) -> Explanation:
+    envelope = assume(EVIL, parts.scan(EVIL), sender=None, recipients=()).envelope
+    notes = ("A note with \x1b[31m in it.",)
+    return explain(Case(EVIL, envelope, samples, "Mon, 23 Nov 2026 05:00:00 +0000", notes))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, 日本語, é, 👋 and \u3000", "plain, 日本語, é, 👋 and \u3000"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("\x9b31m", "\\x9b31m"),
+        ("\u202eabc\u2069\u200f\u061c", "\\u202eabc\\u2069\\u200f\\u061c"),
+        ("a\u200bb\u00adc\ufeff", "a\\u200bb\\xadc\\ufeff"),
+        ("a\nb\r\u2028\0", "a\\x0ab\\x0d\\u2028\\x00"),
+        ("\U000e0041\ud800", "\\U000e0041\\ud800"),
+        ("a\tb", "a    b"),
+    ],
+)
+def test_what_steers_a_terminal_or_hides_is_shown_as_an_escape(text: str, shown: str) -> None:
+    assert harmless(text) == shown
+
+
+@pytest.mark.parametrize("width", range(1, 12))
+def test_a_cut_line_has_the_width_and_says_that_it_was_cut(width: int) -> None:
+    line = cut("日本語 and text", width)
+    assert columns(line.removesuffix("…")) + 1 <= width
+    assert line.endswith("…")
+    assert cut("日本語", 6) == "日本語"
+
+
+def test_a_person_reads_the_verdict_first_and_no_line_steers_the_terminal(evil: Explanation) -> None:
+    lines = list(as_lines(evil, width=80))
+    assert lines[0].text == evil.verdict
+    assert lines[0].style is Style.GOOD
+    whole = "".join(line.text for line in lines)
+    assert all(sign.isprintable() or sign == "\u3000" for sign in whole)
+    assert "\\x1b[31mred\\u202e" in whole
+
+
+def test_lines_about_the_mail_are_cut_to_the_width(evil: Explanation) -> None:
+    lines = [line.text for line in as_lines(evil, width=80)]
+    after = lines.index("Envelope")
+    assert max(columns(line.removesuffix("…")) for line in lines[after:]) <= 80
+    assert any("とても" in line for line in lines)
+
+
+def test_a_person_reads_the_sections_in_order(evil: Explanation) -> None:
+    headings = [line.text for line in as_lines(evil, width=80) if line.style is Style.HEADING]
+    assert headings == [
+        *("Notes", "Envelope", f"Parts of the mail ({len(EVIL):,} bytes)", "What it says", "Copies"),
+        *("Changes in candidate-1.eml", "Changes in internal.eml"),
+    ]
+
+
+def test_japanese_in_the_invitations_html_is_shown_as_characters(evil: Explanation) -> None:
+    lines = [line.text for line in as_lines(evil, width=200)]
+    assert any(line.startswith("  + ") and "ご希望の方" in line for line in lines)
+    assert not any("&#12" in line for line in lines)
+
+
+def test_of_very_many_only_the_first_are_shown_to_a_person(evil: Explanation) -> None:
+    many = replace(
+        evil,
+        candidates=evil.candidates * 50,
+        parts=evil.parts * 500,
+        copies=tuple(replace(copy, changes=None) for copy in evil.copies * 50),
+    )
+    lines = [line.text for line in as_lines(many, width=80)]
+    assert len(lines) < 400
+    assert "  and 400 more parts" in lines
+    assert "  and 40 more candidates" in lines
+    assert "  and 90 more" in lines
+
+
+def test_a_program_reads_the_same_under_stable_names(evil: Explanation) -> None:
+    """The names are documented in docs/explain.md; a new one may come, none may go or change."""
+    text = as_json(evil)
+    data = json.loads(text)
+    assert set(data) == {
+        *("outcome", "reason", "verdict", "advice", "defects", "notes", "octets", "sender", "candidates"),
+        *("others", "marker", "marked_by_header", "parts", "copies"),
+    }
+    assert data["outcome"] == "rewritten"
+    assert data["copies"][0]["changes"][1]["hunks"][0]["lines"][0]["sign"] == "-"
+    assert data["candidates"][0]["language"]["confidence"] in ("high", "medium", "low")
+    assert all(sign.isprintable() or sign in "\n\u3000" for sign in text)
+    assert "\\u202e" in text
+    assert "とても" in text
