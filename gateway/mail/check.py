@@ -6,24 +6,27 @@ Nothing of what the splice knew is used but the wish: which leaves, which marker
 
 import html
 import re
+from collections.abc import Sequence
 from itertools import zip_longest
 
+from gateway.mail import charsets, inline, marker, markup, parts, transfer
 from gateway.mail import footer as footers
-from gateway.mail import inline, marker, markup, parts
 from gateway.mail.eligible import Reading, Target
 from gateway.mail.footer import Footer
-from gateway.mail.inline import Leaf
 from gateway.mail.marker import Found
 from gateway.mail.parts import Part
-from gateway.mail.text import CannotRewrite, Text, replaced
+from gateway.mail.text import CannotRewrite, Edit, Text, Unreadable, read_leaf, replaced
 
-_MAY_CHANGE = ("content-type", "content-transfer-encoding")
 _LONGEST_MARKER = 400
 """Characters of a marker without its white space: its words, two brackets on each side, its attributes."""
 _IN_BRACKETS = re.compile(r"\W.*\W", re.DOTALL)
 _EMPTY_LINE = re.compile(r"\n[ \t\u3000]*\r?\n")
+_CHARSET = re.compile(rb";\s*charset[^=;]*=\s*(?:\"[^\"]*\"[^;]*|[^;]*)", re.IGNORECASE)
 _ANCHOR = re.compile(r"""href\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _LINK = re.compile(r"https?://[^\s\"'<>]+")
+_ZERO_WIDTH = dict.fromkeys(map(ord, markup.ZERO_WIDTH))
+_REPLACEMENT = "\ufffd"
+"""What stands in a text for octets that its charset does not explain, whichever they are."""
 
 
 class CheckFailed(CannotRewrite):
@@ -38,18 +41,31 @@ def check(raw: bytes, rewritten: bytes, reading: Reading, footer: Footer | None)
     root = parts.scan(rewritten)
     before, after = list(reading.root.walk()), list(root.walk())
     _same_tree(before, after)
-    leaves = {id(leaf.part): leaf for body in inline.bodies(rewritten, root) for leaf in body}
     targets = {id(target.leaf.part): target for target in reading.targets}
     for old, new in zip(before, after, strict=True):
         target = targets.get(id(old))
         _same_fields(raw, rewritten, old, new, target)
         _same_bytes_between(raw, rewritten, old, new)
         if target is not None:
-            _intended_text(raw, leaves.get(id(new)), target, footer if target.invited else None)
-        elif not old.children and raw[old.body_start : old.end] != rewritten[new.body_start : new.end]:
+            _intended_text(raw, read_leaf(rewritten, new), target, footer if target.invited else None)
+        elif not old.children and not _same(
+            raw, (old.body_start, old.end), rewritten, (new.body_start, new.end)
+        ):
             raise CheckFailed("a part that is no target was changed")
-    if reading.targets and any(leaf.found for leaf in leaves.values()):
+    if reading.targets and _holds_marker(rewritten, root):
         raise CheckFailed("a marker was left")
+
+
+def _holds_marker(rewritten: bytes, root: Part) -> bool:
+    """Whether a marker that counts stands in the mail; the sieve has no false negatives, and is fast."""
+    return marker.might_be_marked(rewritten) and any(map(inline.marked, inline.bodies(rewritten, root)))
+
+
+def _same(raw: bytes, old: tuple[int, int], rewritten: bytes, new: tuple[int, int]) -> bool:
+    """Whether two ranges have the same bytes; a range may be an attached file, so it is not copied."""
+    if old[1] - old[0] != new[1] - new[0]:
+        return False
+    return raw.startswith(memoryview(rewritten)[new[0] : new[1]], old[0])
 
 
 def _same_tree(before: list[Part], after: list[Part]) -> None:
@@ -61,16 +77,47 @@ def _same_tree(before: list[Part], after: list[Part]) -> None:
 
 
 def _same_fields(raw: bytes, rewritten: bytes, old: Part, new: Part, target: Target | None) -> None:
-    """Compare the header blocks byte by byte, without the fields that may differ."""
-    free = set(_MAY_CHANGE) if target is not None else set()
+    """Compare the header blocks byte by byte, without the fields that a leaf's new form needs."""
+    free = _free_fields(raw, rewritten, old, new) if target is not None else set()
     if old.depth == 0:
         free.add(marker.HEADER)
-        if target is not None and not old.named_fields("mime-version"):
-            free.add("mime-version")
     if _header_without(raw, old, free) != _header_without(rewritten, new, free):
         raise CheckFailed("a header field was changed")
     if new.depth == 0 and new.named_fields(marker.HEADER):
         raise CheckFailed("the marker's header field was left")
+
+
+def _free_fields(raw: bytes, rewritten: bytes, old: Part, new: Part) -> set[str]:
+    """Return the fields of a target that may differ, because its charset or its encoding had to."""
+    free = set[str]()
+    if old.param("charset") != new.param("charset"):
+        free.add("content-type")
+        written = _fields(raw, old, "content-type") or b"Content-Type: text/plain"
+        if new.param("charset") != "utf-8" or _undeclared(written) != _undeclared(
+            _fields(rewritten, new, "content-type")
+        ):
+            raise CheckFailed("a rewritten leaf is declared as something else")
+        if old.depth == 0 and not old.named_fields("mime-version") and not old.named_fields("content-type"):
+            free.add("mime-version")
+            if _fields(rewritten, new, "mime-version") != b"MIME-Version: 1.0\r\n":
+                raise CheckFailed("a header field was changed")
+    if old.encoding != new.encoding:
+        free.add("content-transfer-encoding")
+        if old.encoding not in transfer.IDENTITY or (
+            _fields(rewritten, new, "content-transfer-encoding")
+            != b"Content-Transfer-Encoding: quoted-printable\r\n"
+        ):
+            raise CheckFailed("a rewritten leaf has another encoding than it may")
+    return free
+
+
+def _fields(raw: bytes, part: Part, name: str) -> bytes:
+    return b"".join(raw[field.start : field.end] for field in part.named_fields(name))
+
+
+def _undeclared(content_type: bytes) -> bytes:
+    """Take the charset out of a Content-Type."""
+    return _CHARSET.sub(b"", content_type).rstrip(b"; \t\r\n")
 
 
 def _header_without(raw: bytes, part: Part, names: set[str]) -> bytes:
@@ -84,29 +131,62 @@ def _same_bytes_between(raw: bytes, rewritten: bytes, old: Part, new: Part) -> N
         return
     old_at, new_at = old.body_start, new.body_start
     for old_child, new_child in zip(old.children, new.children, strict=True):
-        if raw[old_at : old_child.start] != rewritten[new_at : new_child.start]:
+        if not _same(raw, (old_at, old_child.start), rewritten, (new_at, new_child.start)):
             raise CheckFailed("a delimiter was changed")
         old_at, new_at = old_child.end, new_child.end
-    if raw[old_at : old.end] != rewritten[new_at : new.end]:
+    if not _same(raw, (old_at, old.end), rewritten, (new_at, new.end)):
         raise CheckFailed("the end of a multipart was changed")
 
 
-def _intended_text(raw: bytes, read: Leaf | None, target: Target, footer: Footer | None) -> None:
-    if read is None or not isinstance(read.text, Text):
+def _intended_text(raw: bytes, leaf: Text | Unreadable, target: Target, footer: Footer | None) -> None:
+    if not isinstance(leaf, Text):
         raise CheckFailed("a rewritten leaf cannot be decoded")
-    leaf, source = read.text, target.leaf.text
-    best, *others = footers.forms(target, footer)
-    form = best
-    if leaf.text != replaced(source, footers.edits(target, best)):
-        form = next(
-            (other for other in others if leaf.text == replaced(source, footers.edits(target, other))), best
-        )
-        if form == best or form != footers.fitting(raw, target, footer).form:
-            raise CheckFailed("a rewritten leaf does not have the intended text")
+    form, edits = _form(raw, leaf.text, target, footer)
     if _bare(leaf.text) != _bare(_author_and_invitation(target, form)):
         raise CheckFailed("the author's text was changed")
+    if _REPLACEMENT in leaf.text:
+        _same_octets_around(target.leaf, leaf, edits)
     if footer is not None:
         _one_link(leaf, footer)
+
+
+def _form(raw: bytes, text: str, target: Target, footer: Footer | None) -> tuple[str | None, list[Edit]]:
+    """Return the form of the invitation that a rewritten text has, and the edits that make it.
+
+    Only one form may be there; one that is not the best only where the leaf can hold no better one.
+    """
+    forms = footers.forms(target, footer)
+    for form in forms:
+        edits = footers.edits(target, form)
+        if text == replaced(target.leaf.text, edits):
+            if form is not forms[0] and form != footers.fitting(raw, target, footer).form:
+                raise CheckFailed("a leaf has a lesser form of the invitation than it can hold")
+            return form, edits
+    raise CheckFailed("a rewritten leaf does not have the intended text")
+
+
+def _same_octets_around(old: Text, new: Text, edits: Sequence[Edit]) -> None:
+    """Compare the octets before the first edit and behind the last, where the text does not tell which."""
+    if not edits:
+        return
+    if old.charset != new.charset:
+        raise CheckFailed("a leaf with unknown characters was moved to another charset")
+    before, after = old.decoded.data, new.decoded.data
+    head = _common(before, after)
+    if len(charsets.decode_any(before[:head], old.charset).text) < edits[0][0]:
+        raise CheckFailed("octets before the invitation were changed")
+    tail = _common(before[::-1], after[::-1])
+    if len(charsets.decode_any(before[: len(before) - tail], old.charset).text) > edits[-1][1] + 1:
+        raise CheckFailed("octets behind the invitation were changed")
+
+
+def _common(one: bytes, other: bytes) -> int:
+    """Return the length of the longest common beginning."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
+    return low
 
 
 def _author_and_invitation(target: Target, form: str | None) -> str:
@@ -137,7 +217,8 @@ def _no_longer_than_a_marker(source: str, found: Found, leaf: Text) -> None:
 
 def _bare(text: str) -> str:
     """Take out white space and what a reader does not see, which a whole marker line may take with it."""
-    return re.sub(rf"[\s{markup.ZERO_WIDTH}]+", "", text)
+    bare = "".join(text.split())
+    return bare if bare.isascii() else bare.translate(_ZERO_WIDTH)
 
 
 def _one_link(leaf: Text, footer: Footer) -> None:
@@ -146,8 +227,7 @@ def _one_link(leaf: Text, footer: Footer) -> None:
         raise CheckFailed("the invitation has no link of its own")
     if leaf.html:
         # A link may be shown as text beside its anchor; what can be clicked is counted.
-        anchors = _ANCHOR.findall(html.unescape(leaf.text))
-        count = anchors.count(links[0])
+        count = [html.unescape(target) for target in _ANCHOR.findall(leaf.text)].count(links[0])
     else:
         count = leaf.text.count(links[0])
     if count != 1:

@@ -145,7 +145,8 @@ def _insertion(target: Target, form: str) -> Edit:
         at = placement.in_html(source, target.quoted, target.body_end)
         return at, at, _markup(target, form)
     at, blank = _below_one_blank_line(source, placement.in_text(source, target.quoted))
-    before = "" if at == 0 or blank else newline if source[at - 1] == "\n" else newline * 2
+    line_is_blank = not source[source.rfind("\n", 0, at) + 1 : at].strip()
+    before = "" if at == 0 or blank else newline if line_is_blank else newline * 2
     if at and blank and _flows_into(target, at):
         before = newline
     rest = source[at:]

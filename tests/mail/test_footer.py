@@ -1,3 +1,6 @@
+import email
+from email.message import Message
+
 import pytest
 
 from gateway.mail import check, eligible, footer
@@ -133,3 +136,104 @@ def test_a_leaf_with_lines_too_long_for_smtp_is_wrapped() -> None:
     copy = rewritten(PLAIN.format(params="", body=f"{long}\r\n[[relay:rejection]]\r\n"))
     assert "Content-Transfer-Encoding: quoted-printable\r\n" in copy
     assert all(len(line) <= 76 for line in copy.split("\r\n\r\n", 1)[1].split("\r\n"))
+
+
+def text_of(copy: str) -> str:
+    """Return what the standard library reads in a mail of one part, or in the first part."""
+    message = email.message_from_bytes(copy.encode())
+    part = message.get_payload(0) if message.is_multipart() else message
+    assert isinstance(part, Message)
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    return content.decode()
+
+
+ASCII = Footer(FOOTER.text, FOOTER.html, "Introduction\nhttps://example.jp/c/1\n")
+IN_ASCII = b"Introduction\r\nhttps://example.jp/c/1\r\n"
+
+
+@pytest.mark.parametrize(
+    ("charset", "before", "after"),
+    [
+        ("utf-8", b"\xe4\xbd\x90\xff\r\n", b"\xfe\r\n"),
+        ("shift_jis", b"\x82\xa0\xfd\r\n", b"\xff\r\n"),
+        ("euc-jp", b"\xa4\xa2\xff\r\n", b"\x80\r\n"),
+        ("big5", b"\xff\xff\r\n", b"a\r\n"),
+    ],
+)
+def test_text_that_cannot_be_moved_without_loss_gets_the_form_in_ascii(
+    charset: str, before: bytes, after: bytes
+) -> None:
+    """The author's octets stay as they are, those too that mean nothing in their charset."""
+    head = f"Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: 8bit\r\n\r\n".encode()
+    raw = head + before + b"[[relay:rejection]]\r\n" + after
+    reading = eligible.read(raw, stamp_key=b"")
+    copy = footer.rewrite(raw, reading, ASCII)
+    assert copy == head + before + IN_ASCII + after
+    check.check(raw, copy, reading, ASCII)
+    with pytest.raises(footer.CannotRewrite):
+        footer.rewrite(raw, reading, FOOTER)
+
+
+def test_each_alternative_gets_the_best_form_that_it_can_hold() -> None:
+    text = b"Content-Type: text/plain; charset=utf-8\r\n\r\n\xff[[relay:rejection]]\r\n"
+    html = b"Content-Type: text/html; charset=utf-8\r\n\r\n\xff[[relay:rejection]]\r\n"
+    raw = b"Content-Type: multipart/alternative; boundary=a\r\n\r\n--a\r\n%b--a\r\n%b--a--\r\n" % (text, html)
+    reading = eligible.read(raw, stamp_key=b"")
+    copy = footer.rewrite(raw, reading, ASCII)
+    check.check(raw, copy, reading, ASCII)
+    assert copy.count(b"Introduction") == copy.count(b"<a href=") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("[[relay:rejection]]\r\nb\r\n", f"{LINES}\r\nb\r\n"),
+        ("[[relay:rejection]]", LINES),
+        ("é[[relay:rejection]]", f"é\r\n{LINES}"),
+        ("\r\n[[relay:rejection]]\r\n\r\n", f"\r\n{LINES}\r\n\r\n"),
+        ("é: [[relay:rejection]], b.", f"é: \r\n{LINES}\r\n, b."),
+        ("> q\r\n[[relay:rejection]]\r\n> r", f"> q\r\n{LINES}\r\n> r"),
+        ("é\n[[relay:rejection]]\nb\n", "é\n" + LINES.replace("\r\n", "\n") + "\nb\n"),
+    ],
+)
+def test_the_lines_around_a_marker_stay_as_they_are(body: str, expected: str) -> None:
+    assert text_of(rewritten(PLAIN.format(params="", body=body))) == expected
+
+
+@pytest.mark.parametrize(
+    ("end", "after"),
+    [("", ""), ("\r\n", "\r\n"), ("=\r\n", ""), ("=", ""), ("=20", "")],
+)
+def test_a_marker_at_the_end_of_a_part_leaves_the_delimiter_alone(end: str, after: str) -> None:
+    """The line end before a delimiter belongs to it, and a dangling soft break must not swallow it."""
+    outer = "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n"
+    head = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    copy = rewritten(f"{outer}{head}=C3=A9\r\n[[relay:rejection]]{end}\r\n--a--\r\n")
+    assert text_of(copy) == f"é\r\n{LINES}{after}"
+    assert copy.endswith("\r\n--a--\r\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("é\r\n\r\n-- \r\nHR\r\n", f"é\r\n\r\n{LINES}\r\n\r\n-- \r\nHR\r\n"),
+        ("é\r\n\r\n\r\n-- \r\nHR\r\n", f"é\r\n\r\n{LINES}\r\n\r\n-- \r\nHR\r\n"),
+        ("é\r\n\r\n\r\n\r\n-- \r\nHR\r\n", f"é\r\n\r\n{LINES}\r\n\r\n\r\n-- \r\nHR\r\n"),
+        ("é\r\n━━━━━\r\n例社\r\n━━━━━\r\n", f"é\r\n\r\n{LINES}\r\n\r\n━━━━━\r\n例社\r\n━━━━━\r\n"),
+        ("é\r\n\r\n> q\r\n", f"é\r\n\r\n{LINES}\r\n\r\n> q\r\n"),
+        ("é\r\n\r\n\r\n", f"é\r\n\r\n{LINES}\r\n\r\n"),
+        ("é\r\n ", f"é\r\n \r\n{LINES}\r\n"),
+        ("> q\r\n", f"{LINES}\r\n\r\n> q\r\n"),
+        ("", f"{LINES}\r\n"),
+        ("\r\n", f"{LINES}\r\n\r\n"),
+    ],
+)
+def test_an_invitation_without_marker_has_one_empty_line_above_and_below(body: str, expected: str) -> None:
+    assert text_of(rewritten("X-Relay-Rejection:\r\n" + PLAIN.format(params="", body=body))) == expected
+
+
+def test_in_preformatted_text_the_html_s_line_ends_do_not_show() -> None:
+    invitation = Footer(FOOTER.text, FOOTER.html.replace("><a", ">\n<a"))
+    assert "<i\r\n><a" in rewritten(HTML.format(body="<pre>é\r\n[[relay:rejection]]</pre>\r\n"), invitation)
+    assert "<i>\r\n<a" in rewritten(HTML.format(body="<p>é\r\n[[relay:rejection]]</p>\r\n"), invitation)

@@ -17,7 +17,7 @@ TEXTS = {
     "a signature": "é\r\n\r\n¶-- \r\nHR\r\n",
     "a ruled signature": "é\r\n\r\n¶━━━━━\r\n株式会社サンプル商事\r\n━━━━━\r\n",
     "a quote below": "é\r\n\r\n¶> q\r\n> r\r\n",
-    "a quote below, with its attribution": "é\r\n\r\n¶On Mon, 1 Jun 2026, A B\r\n<a@example.com> wrote:\r\n> q\r\n",
+    "a quote below its attribution": "é\r\n\r\n¶On Mon, 1 Jun, A B\r\n<a@example.com> wrote:\r\n> q\r\n",
     "a quote below, in Japanese": "é\r\n\r\n¶2026年6月1日(月) 10:00 例子 <a@example.jp>:\r\n\r\n> q\r\n",
     "a signature and a quote": "é\r\n¶-- \r\nHR\r\n\r\nOn Monday, A wrote:\r\n> q\r\n",
     "a quote above": "> q\r\né\r\n¶",
