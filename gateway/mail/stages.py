@@ -103,10 +103,14 @@ def stage_of(written: str) -> str:
     return next((stage for stage, pattern in _NAMED if pattern.fullmatch(plain) is not None), plain)
 
 
-def stages_in(text: str) -> list[str]:
-    """Return the stages whose result the text announces, each once; `text` has no line ends in sentences."""
+def stages_in(text: str, lines: str) -> list[str]:
+    """Return the stages whose result a letter announces, each once.
+
+    `text` has no line ends inside paragraphs, `lines` those that were written.
+    """
     plain = unicodedata.normalize("NFKC", text)
-    found = [stage for match in _LABEL.finditer(plain) if (stage := stage_of(match[1])) in STAGES]
+    labels = _LABEL.finditer(unicodedata.normalize("NFKC", lines))
+    found = [stage for match in labels if (stage := stage_of(match[1])) in STAGES]
     start = 0
     for end in _SENTENCE_END.finditer(plain):
         found += _in_sentence(plain[start : end.start()])

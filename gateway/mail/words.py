@@ -6,6 +6,7 @@ Any sender can write them; a database takes no NUL, a terminal obeys controls, a
 import binascii
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.mail import charsets
@@ -16,6 +17,9 @@ _DROPPED = ("Cc", "Cs", "Cf")
 _JOINERS = "\u200c\u200d"
 """Format characters that belong to the spelling of Persian and Indic names."""
 _WHITE = re.compile(r"\s+")
+_WHERE_RAW = ("cp932", "euc-jp", "gb18030", "big5", "euc-kr", "koi8-r", "cp1252", "iso-8859-15")
+"""Charsets of a text whose header may hold raw octets in the same; the others are ASCII or UTF-8 there."""
+_NON_ASCII = re.compile(r"([^\x00-\x7f]+)")
 _ENCODED_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]*+)\?=")
 
 
@@ -41,12 +45,61 @@ def clean(value: str) -> str:
 
 
 def decoded(value: bytes) -> str:
-    """Decode a field's value: encoded words (RFC 2047) in charsets that we know, and raw UTF-8.
+    """Decode a field's value: encoded words (RFC 2047) in charsets that we know, raw UTF-8 and raw JIS.
 
     What cannot be decoded stays as it is written.
     """
-    text = value.decode("utf-8", "replace")
+    return "".join(text for text, _ in _stretches(_raw_text(value, None)))
+
+
+def portable(value: bytes, charset: str | None) -> bytes:
+    """Return a field's value in ASCII, each foreign stretch as one encoded word in UTF-8, for other readers.
+
+    They decode no charset and no broken word of anybody else's, because no other word is left.
+    `charset` is the canonical name of one in which raw octets may be written that are not UTF-8.
+    """
     found: list[str] = []
+    foreign = gap = ""
+    for text, is_word in _stretches(_raw_text(value, charset)):
+        for piece in [text] if is_word else _NON_ASCII.split(text.replace("=?", "~")):
+            if is_word or not piece.isascii():
+                foreign = foreign + gap + piece if foreign else piece
+                found += [] if foreign != piece else [gap]
+                gap = ""
+            elif not piece.strip():
+                gap += piece
+            else:
+                found += [_encoded_word(foreign), gap, piece]
+                foreign = gap = ""
+    # Behind a word of ours, a question mark would make another one of its end.
+    return "".join([*found, _encoded_word(foreign), gap]).replace("?=?", "?=~").encode("ascii", "replace")
+
+
+def _encoded_word(text: str) -> str:
+    """Return one encoded word, longer than RFC 2047 allows, which our readers do not mind.
+
+    Base64 may end in "=", which makes the start of another word with the "?" behind it.
+    """
+    octets = "".join(f"={octet:02X}" for octet in text.encode("utf-8", "replace"))
+    return f"=?utf-8?q?{octets}?=" if text else ""
+
+
+def _raw_text(value: bytes, charset: str | None) -> str:
+    """Decode what stands raw in a header, where no charset is declared (RFC 6532 allows UTF-8)."""
+    if b"\x1b" in value and value.isascii():
+        candidates = ["iso-2022-jp"]
+    else:
+        candidates = ["utf-8", *([charset] if charset in _WHERE_RAW else [])]
+    for candidate in candidates:
+        try:
+            return charsets.decode(value, candidate).text
+        except charsets.Undecodable:
+            continue
+    return value.decode("ascii", "replace")
+
+
+def _stretches(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield the text in pieces, and of each whether it was an encoded word."""
     word: _Word | None = None
     at = 0
     for match in _ENCODED_WORD.finditer(text):
@@ -58,17 +111,13 @@ def decoded(value: bytes) -> str:
                 word = _Word(word.charset, word.data + following.data, word.written + between + match[0])
                 continue
             between = ""
-        found += [word.text() if word is not None else "", between, match[0] if following is None else ""]
+        if word is not None:
+            yield word.text()
+        yield between if following is not None else between + match[0], False
         word = following
-    return "".join([*found, word.text() if word is not None else "", text[at:]])
-
-
-def all_known(value: bytes) -> bool:
-    """Whether each encoded word in a field is in a charset that we know, wherever a decoder may see one."""
-    return all(
-        charsets.canonical(label.decode("latin-1").partition("*")[0]) is not None
-        for label in re.findall(rb"=\?([^?]*+)\?", value)
-    )
+    if word is not None:
+        yield word.text()
+    yield text[at:], False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +128,12 @@ class _Word:
     data: bytes
     written: str
 
-    def text(self) -> str:
+    def text(self) -> tuple[str, bool]:
+        """Return the text, and whether it could be decoded."""
         try:
-            return charsets.decode(self.data, self.charset).text
+            return charsets.decode(self.data, self.charset).text, True
         except charsets.Undecodable:
-            return self.written
+            return self.written, False
 
 
 def _word(match: re.Match[str]) -> _Word | None:

@@ -1,4 +1,11 @@
+"""What a notice says of its candidate, where it says so, and how sure that is."""
+
+import base64
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.mail import eligible
 from gateway.mail.notice import Notice, Source, read_letter
@@ -196,8 +203,135 @@ def test_html_is_read_as_a_person_sees_it() -> None:
     assert name_of(found) == ("山田 太郎", Source.ADDRESSEE)
 
 
-@pytest.mark.parametrize(
-    "to", ["\xff<t@example.jp", "=?x?q?=", '"', "a:;,<>", "=?utf-8?b?!!!?= <t@example.jp>"]
-)
-def test_a_broken_to_field_gives_no_name_and_no_error(to: str) -> None:
-    assert notice("本文", to=to).name is None
+def named_in(to: bytes, charset: str = "utf-8") -> str | None:
+    """Return the name that these To fields give the recipient, in a letter that names nobody."""
+    raw = (
+        b"From: hr@example.com\r\n" + to + b"\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: text/plain; charset=" + charset.encode() + b"\r\n"
+        b"Content-Transfer-Encoding: 8bit\r\n\r\n" + "本文です。\r\n".encode(charset) + MARKER.encode()
+    )
+    reading = eligible.read(raw, stamp_key=b"")
+    letter = read_letter(raw, reading)
+    found = letter.notice(b"t@example.jp", alone=True).name
+    assert letter.notice(b"t@example.jp", alone=False).name == found
+    return found.value if found is not None else None
+
+
+def word(octets: bytes, charset: str = "utf-8") -> bytes:
+    return b"=?%s?B?%s?=" % (charset.encode(), base64.b64encode(octets))
+
+
+TARO, TAKAHASHI = "山田 太郎", "髙橋"
+JIS, NEC = TARO.encode("iso-2022-jp"), b"\x1b$B|b66\x1b(B"
+UTF_8 = "山田太郎".encode()
+TO_FIELDS = [
+    (f"To: {TARO} <t@example.jp>".encode(), "utf-8", TARO),
+    (b"To: " + JIS + b" <t@example.jp>", "iso-2022-jp", TARO),
+    (b'To: "' + JIS + b'" <t@example.jp>', "utf-8", TARO),
+    (f"To: {TARO} <t@example.jp>".encode("cp932"), "shift_jis", TARO),
+    (f"To: {TARO} <t@example.jp>".encode("euc-jp"), "euc-jp", TARO),
+    (f"To: {TARO} <t@example.jp>".encode("euc-jp"), "utf-8", None),
+    (b"To: " + word(JIS, "ISO-2022-JP") + b" <t@example.jp>", "utf-8", TARO),
+    (b"To: " + word(NEC, "ISO-2022-JP") + b" <t@example.jp>", "utf-8", TAKAHASHI),
+    (b'To: "' + word(NEC, "ISO-2022-JP") + b'" <t@example.jp>', "utf-8", TAKAHASHI),
+    (b"To: " + word(NEC, "ISO-2022-JP") + b"<t@example.jp>", "utf-8", TAKAHASHI),
+    (b"To: " + word(TAKAHASHI.encode("cp932"), "shift_jis") + b" <t@example.jp>", "utf-8", TAKAHASHI),
+    (b"To: " + word(UTF_8[:4]) + b" " + word(UTF_8[4:]) + b" <t@example.jp>", "utf-8", "山田太郎"),
+    (
+        b"To: " + word(UTF_8[:3]) + b"\r\n " + word(UTF_8[3:7]) + b" " + word(UTF_8[7:]) + b" <t@example.jp>",
+        "utf-8",
+        "山田太郎",
+    ),
+    (b"To: " + word(b"Taro") + b" Yamada <t@example.jp>", "utf-8", "Taro Yamada"),
+    (b"To: Taro\r\n Yamada\r\n <t@example.jp>", "utf-8", "Taro Yamada"),
+    (b"To : Taro <t@example.jp>", "utf-8", "Taro"),
+    (b"TO: Taro <T@EXAMPLE.JP>", "utf-8", "Taro"),
+    (b"To: x <x@example.jp>\r\nTo: Taro <t@example.jp>", "utf-8", "Taro"),
+    (b'To: "\r\nTo: Taro <t@example.jp>', "utf-8", "Taro"),
+    (b"To: x@example.jp\r\n" * 10 + b"To: Taro <t@example.jp>", "utf-8", None),
+    ("To: 候補者: 山田 <t@example.jp>, b <b@example.jp>;".encode(), "utf-8", "山田"),
+    (b'To: "Example, Inc." <x@example.jp>, "Taro Yamada" <t@example.jp>', "utf-8", "Taro Yamada"),
+    (b"To: t@example.jp (Taro Yamada)", "utf-8", "Taro Yamada"),
+    (b"To: Taro (HR, (Tokyo)) <t@example.jp>", "utf-8", "Taro"),
+    (b"To: Taro <x@example.jp>; Jiro <t@example.jp>", "utf-8", "Jiro"),
+    (b"To: Jiro <t@example.jp>; Taro <x@example.jp>", "utf-8", None),
+    (b"To: Taro <t@example.jp>, t@example.jp", "utf-8", "Taro"),
+    (b"To: Taro <t@example.jp>, Jiro <t@example.jp>", "utf-8", None),
+    (b"To: Taro <t@example.jp>, Taro <t@example.jp>", "utf-8", "Taro"),
+    (b"To: T <t@example.jp>", "utf-8", None),
+    (b"To: " + word(b"T") + b" <t@example.jp>", "utf-8", None),
+    (b"To: " + word(b"Yamada, Taro") + b" <t@example.jp>", "utf-8", None),
+    (b"To: " + word(b"Taro\r\nBcc: x") + b" <t@example.jp>", "utf-8", None),
+    (b"To: =?unicode_escape?q?=5Cud800?= <t@example.jp>", "utf-8", None),
+    (b"To: =?utf-8?b?!!!?= <t@example.jp>", "utf-8", None),
+    (b"To: \xff<t@example.jp", "utf-8", None),
+    (b"To: =?x?q?=", "utf-8", None),
+    (b'To: "', "utf-8", None),
+    (b"To: a:;,<>", "utf-8", None),
+    (b"To: ", "utf-8", None),
+    (b"To: undisclosed-recipients:;", "utf-8", None),
+    (b"X-To: Taro <t@example.jp>", "utf-8", None),
+]
+
+
+@pytest.mark.parametrize(("to", "charset", "name"), TO_FIELDS)
+def test_a_display_name_is_read_as_it_was_meant_or_not_at_all(
+    to: bytes, charset: str, name: str | None
+) -> None:
+    """RFC 5322, RFC 2047 and what mailers make of them."""
+    assert named_in(to, charset) == name
+
+
+@pytest.mark.parametrize("other", [b"Taro Yamada", word(JIS, "ISO-2022-JP"), f'"{TARO}"'.encode()])
+def test_a_thousand_recipients_keep_their_names(other: bytes) -> None:
+    many = b",\r\n ".join(b"%s <a%d@example.jp>" % (other, number) for number in range(1_000))
+    assert named_in(b"To: " + many + b", Jiro <t@example.jp>") == "Jiro"
+
+
+@pytest.mark.parametrize("unit", [b",", b";", b"a,", b"\xff,", b"Taro <t@example.jp>,"])
+def test_more_recipients_than_anybody_has_are_not_read(unit: bytes) -> None:
+    assert named_in(b"To: " + unit * (200_000 // len(unit)) + b"Taro <t@example.jp>") is None
+
+
+BROKEN = st.lists(
+    st.sampled_from(
+        [
+            *(
+                b"Taro",
+                b" ",
+                b"\t",
+                b"\r\n ",
+                b"<",
+                b">",
+                b"t@example.jp",
+                b"@",
+                b",",
+                b";",
+                b":",
+                b'"',
+                b"\\",
+            ),
+            *(b"(", b")", b"[", b"]", b"=?utf-8?q?a?=", b"=?utf-7?q?+2AA-?=", b"=?", b"?=", b"\x1b$B", JIS),
+            *(b"\r\nTo: ", b"\r\nTo : x <t@example.jp>"),
+        ]
+    )
+    | st.binary(max_size=6),
+    max_size=40,
+).map(b"".join)
+
+
+@given(BROKEN)
+@settings(max_examples=200, deadline=None)
+def test_any_octets_as_to_give_a_name_or_none(value: bytes) -> None:
+    """No To field raises, none gives a control, a surrogate or an address for a name."""
+    name = named_in(b"To: " + value.replace(b"\r\n\r\n", b"").replace(b"\n\n", b""))
+    assert name is None or not re.search(r"[\x00-\x1f\x7f@<>\ud800-\udfff]", name)
+
+
+def test_the_library_that_reads_to_fields_says_nothing_of_them_in_a_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level("INFO"):
+        for to, charset, _ in TO_FIELDS:
+            named_in(to, charset)
+    assert caplog.records == []

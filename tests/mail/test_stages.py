@@ -105,7 +105,7 @@ WRITTEN = [
 
 @pytest.mark.parametrize(("text", "found"), LETTERS)
 def test_a_stage_counts_where_its_result_is_announced(text: str, found: list[str]) -> None:
-    assert stages.stages_in(words.unwrapped(text)) == found
+    assert stages.stages_in(words.unwrapped(text), text) == found
 
 
 @pytest.mark.parametrize(("written", "stage"), WRITTEN)
