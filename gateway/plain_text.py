@@ -8,6 +8,7 @@ disputed ones.
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 MAX_COLUMNS: Final = 76
@@ -92,18 +93,24 @@ def plain_name(name: str) -> str:
 
 def columns(text: str) -> int:
     """Return the width of `text` on a terminal or in a mail reader with a fixed pitch."""
-    return sum(2 if unicodedata.east_asian_width(sign) in "WFA" else 1 for sign in text)
+    return len(text) if text.isascii() else sum(map(_width, text))
+
+
+@lru_cache(maxsize=4096)
+def _width(sign: str) -> int:
+    return 2 if unicodedata.east_asian_width(sign) in "WFA" else 1
 
 
 def folded(line: str) -> Iterator[str]:
     """Break a line that is too wide, between any two signs as Japanese allows; no piece ends in a space."""
-    piece = ""
-    for sign in line.rstrip():
-        if columns(piece + sign) > MAX_COLUMNS:
-            yield piece.rstrip()
-            piece = ""
-        piece += sign
-    yield piece
+    whole = line.rstrip()
+    start = width = 0
+    for at, sign in enumerate(whole):
+        width += _width(sign)
+        if width > MAX_COLUMNS:
+            yield whole[start:at].rstrip()
+            start, width = at, _width(sign)
+    yield whole[start:]
 
 
 def line_fault(line: str, *, ascii_only: bool = False) -> tuple[int, str] | None:

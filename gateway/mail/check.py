@@ -24,7 +24,7 @@ _EMPTY_LINE = re.compile(r"\n[ \t\u3000]*\r?\n")
 _CHARSET = re.compile(rb";\s*charset[^=;]*=\s*(?:\"[^\"]*\"[^;]*|[^;]*)", re.IGNORECASE)
 _ANCHOR = re.compile(r"""href\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _LINK = re.compile(r"https?://[^\s\"'<>]+")
-_ZERO_WIDTH = dict.fromkeys(map(ord, markup.ZERO_WIDTH))
+_UNSEEN = re.compile(rf"[\s{markup.ZERO_WIDTH}]+")
 _REPLACEMENT = "\ufffd"
 """What stands in a text for octets that its charset does not explain, whichever they are."""
 
@@ -142,7 +142,7 @@ def _intended_text(raw: bytes, leaf: Text | Unreadable, target: Target, footer: 
     if not isinstance(leaf, Text):
         raise CheckFailed("a rewritten leaf cannot be decoded")
     form, edits = _form(raw, leaf.text, target, footer)
-    if _bare(leaf.text) != _bare(_author_and_invitation(target, form)):
+    if not _same_words(leaf.text, _author_and_invitation(target, form, edits)):
         raise CheckFailed("the author's text was changed")
     if _REPLACEMENT in leaf.text:
         _same_octets_around(target.leaf, leaf, edits)
@@ -189,7 +189,7 @@ def _common(one: bytes, other: bytes) -> int:
     return low
 
 
-def _author_and_invitation(target: Target, form: str | None) -> str:
+def _author_and_invitation(target: Target, form: str | None, edits: Sequence[Edit]) -> str:
     """Return the author's text with the pieces of the first marker replaced and those of all others cut.
 
     Built from the markers' ranges alone; line ends and space-stuffing are for the comparison to ignore.
@@ -199,7 +199,7 @@ def _author_and_invitation(target: Target, form: str | None) -> str:
         _no_longer_than_a_marker(source, found, target.leaf)
     new = form or ""
     if not target.found:
-        return replaced(source, [(at, at, new) for at, _, _ in footers.edits(target, form)])
+        return replaced(source, [(at, at, new) for at, _, _ in edits])
     pieces = [piece for found in target.found for piece in found.pieces]
     wanted = [new] + [""] * (len(pieces) - 1)
     return replaced(source, [(start, end, text) for (start, end), text in zip(pieces, wanted, strict=True)])
@@ -217,8 +217,12 @@ def _no_longer_than_a_marker(source: str, found: Found, leaf: Text) -> None:
 
 def _bare(text: str) -> str:
     """Take out white space and what a reader does not see, which a whole marker line may take with it."""
-    bare = "".join(text.split())
-    return bare if bare.isascii() else bare.translate(_ZERO_WIDTH)
+    return _UNSEEN.sub("", text)
+
+
+def _same_words(one: str, other: str) -> bool:
+    """Whether two texts are the same without white space and what a reader does not see."""
+    return "".join(one.split()) == "".join(other.split()) or _bare(one) == _bare(other)
 
 
 def _one_link(leaf: Text, footer: Footer) -> None:

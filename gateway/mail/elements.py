@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from gateway.mail import markup
 
+_TOKENS = markup.read_html("")
+"""What HTML is made of, as the finder of the marker takes it apart."""
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:]*)")
 _UNFINISHED = re.compile(r"<[A-Za-z/!?]")
 _FINISHED = re.compile(r"(?:--!?>|<!--?>|</(?:style|script|title)\s*>)\Z", re.IGNORECASE)
@@ -103,11 +105,11 @@ class Page:
 
 def read(source: str, body_end: int) -> Page:
     """Read a page; `body_end` is the index of `</body>` or of the end."""
-    reading, plain, at = _Reading(source), markup.read_html(source), 0
-    for match in plain.token.finditer(source):
+    reading, at = _Reading(source), 0
+    for match in _TOKENS.token.finditer(source):
         reading.text(source[at : match.start()], at)
         at = match.end()
-        shown = plain.shown(match)
+        shown = _TOKENS.shown(match)
         if match.lastgroup in ("entity", "unseen"):
             reading.text(match[0] if shown is None else shown, match.start())
             continue
