@@ -19,7 +19,9 @@ _ADDRESSEE_JA = re.compile(
 )
 _ADDRESSEE_EN = re.compile(
     r"(?i:dear|hi|hello|good (?:morning|afternoon|evening)),?\s+"
-    r"(?P<name>[^\W\d_][\w'’.\- ‐]{0,60}?)\s*(?:[,:!、.;—–-]?$|[,:!]\s)"
+    r"(?P<name>[^\W\d_][\w'’.\- ‐]{0,60}?)\s*(?:[,:!、.;—–-]?$"
+    # "Hi John, Mary," and "Hi John, and all," greet others too.
+    r"|[,:!]\s+(?!and\b|(?:[A-Z][\w'’-]*\s?){1,2}[,:!.]?$))"
 )
 _COMPANY = re.compile(
     r"(?:株式|有限|合同)会社|[(（][株有][)）]|[㈱㈲]|エージェント|人材紹介|(?i:\b(?:inc|ltd|llc|agency)\b)"

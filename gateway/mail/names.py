@@ -18,7 +18,7 @@ _LONGEST_UNSPACED = 8
 HONORIFIC = r"(?:様|さま|さん|殿|氏)"
 _TRAILING_HONORIFIC = re.compile(rf"\s*{HONORIFIC}$|(?<=[A-Za-z])[- ](?i:san|sama)$")
 _IN_BRACKETS = re.compile(r"\s*[（(〔\[][^）)〕\]]*+[）)〕\]]\s*$")
-_TITLE = re.compile(r"(?i)^(?:mr|ms|mrs|mx|miss|dr|prof|professor)\.?\s+")
+_TITLE = re.compile(r"(?i)^(?:mr|ms|mrs|mx|miss|dr|prof|professor)(?:\.\s*|\s+)")
 _AFFILIATION = re.compile(
     r"(?:大学|大学院|高校|高等学校|専門学校|学院|学科|研究科|専攻|コース|[0-9一二三四]年|エージェント|支店|課"
     r"|商事|商会|銀行|工業|産業|製作所|研究所|事務所|センター|病院|協会|財団|組合|事務局|委員会|窓口|受付"
@@ -47,7 +47,7 @@ _NO_FAMILY = re.compile(
 )
 """What a whole name cannot be."""
 _NO_WORD = re.compile(
-    r"(?:[部課社係室店会校学]長|主任|取締役|教授|者|アドバイザー|コンサルタント|マネージャー|リーダー|ディレクター|コーディネーター)$"
+    r"(?:[部課社係室店会校学]長|主任|取締役|教授|者|アドバイザー|コンサルタント|マネージャー|リーダー|ディレクター|コーディネーター|.さん|.さま)$"
     r"|応募者|候補者|各位|担当|人事|採用|関係者|お客|学生|受験|志願|御中|エントリー|求職者"
 )
 """What no word of a name can be."""
@@ -69,28 +69,29 @@ _NOBODY_JA = table(
 )
 _NEVER_EN = table(
     """
-    candidate candidates applicant applicants recipient recipients hiring recruiter recruiters recruiting
-    recruitment recruit noreply no-reply donotreply do-not-reply mailer-daemon postmaster webmaster
-    undisclosed unknown anonymous null none undefined nan nil firstname lastname fullname username surname
-    customer customers everyone everybody from and team department committee company corporation corp inc
-    ltd llc gmbh colleagues participants jobseeker jobseekers agency group holdings limited systems
-    technologies solutions consulting services careers university institute
+    candidate candidates applicant applicants recipient recipients hiring recruiter recruiters
+    recruiting recruitment recruit noreply no-reply donotreply do-not-reply mailer-daemon postmaster
+    webmaster undisclosed unknown anonymous null none undefined nan nil firstname lastname fullname
+    username surname customer customers everyone everybody from and team department committee company
+    corporation corp inc ltd llc gmbh colleagues participants jobseeker jobseekers agency group holdings
+    limited systems technologies solutions consulting services careers university institute folks guys
+    friends students users members subscribers attendees parties seekers visitors readers graduates
+    interns employees developers engineers designers professionals parents partners community
+    contributors maintainers volunteers list i i'm i’m i've i’ve this it it's we
     """
 )
 """Words that stand in no name, whatever stands beside them."""
 _NOT_ALONE_EN = table(
     """
-    sir sirs madam madams maam ladies gentlemen gentleman lady all there again folks guys friend friends
-    student students guest guests user users member members subscriber subscribers participant attendee
-    attendees party parties interested valued job jobs seeker seekers future former world hr info
-    information mail email e-mail delivery daemon admin administrator support help helpdesk contact office
-    sales service services test tester testing sample example demo dummy placeholder name first last full
-    line gmail outlook yahoo career careers notification notifications system bot group professor prof
-    doctor dr mr ms mrs mx miss colleague whom concern greetings hello hi dear thanks or the your our you my
-    person people human somebody someone anyone nobody parent parents partner partners visitor visitors
-    reader readers graduate graduates intern interns employee employees staff alumni developer developers
-    engineer engineers designer professional professionals talent manager head director reply
-    thank thanks welcome please congratulations good morning afternoon evening sorry unfortunately
+    sir sirs madam madams maam ladies gentlemen gentleman lady all there again friend student guest
+    guests user member subscriber participant attendee party interested valued job jobs seeker future
+    former world hr info information mail email e-mail delivery daemon admin administrator support help
+    helpdesk contact office sales service test tester testing sample example demo dummy placeholder name
+    first last full line gmail outlook yahoo career notification notifications system bot professor prof
+    doctor dr mr ms mrs mx miss colleague whom concern greetings hello hi dear thanks or the your our
+    you my person people human somebody someone anyone nobody parent partner visitor reader graduate
+    intern employee staff alumni developer engineer designer professional talent manager head director
+    reply thank welcome please congratulations good morning afternoon evening sorry unfortunately
     """
 )
 """Words that may stand in a name beside others, but make none among themselves."""

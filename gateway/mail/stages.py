@@ -7,6 +7,7 @@
 
 import re
 import unicodedata
+from bisect import bisect_left
 
 STAGES = ("entry", "screening", "test", "casual", "interview_1", "interview_2", "final")
 """The stages of a selection, in order."""
@@ -71,13 +72,15 @@ _ANY = re.compile(
 )
 _SENTENCE_END = re.compile(r"[。！!？?\n]|\.\s")
 _RESULT_JA = re.compile(r"結果|合否")
+_MAY_ANNOUNCE = re.compile(r"結果|合否|result|outcome|follow|after|further|feedback|based", re.IGNORECASE)
+"""What a sentence has that announces a result; the stages take longer to look for."""
 _BETWEEN_JA = re.compile(
     r"(?:の件|の選考)?(?:につきまして|について|に関しまして|に関して|を踏まえ(?:まして)?)は?[、,]?[^、,]{0,30}|[^、,]{0,30}"
 )
 """What stands between a stage and its result: at most one comma, after words that name the topic."""
 _OF_ANOTHER = re.compile(r"面接|面談|検査|試験|審査|通過|合格|免除|日程|案内|前の|テスト|[はも]")
 """What stands there when the result is that of something else."""
-_SIDE_BY_SIDE = re.compile(r"[\s(（・/／及と或]*(?:および|または|もしくは|兼)?[\s(（・/／]*")
+_SIDE_BY_SIDE = re.compile(r"[\s(（・/／及と或]*+(?:および|または|もしくは|兼)?+[\s(（・/／]*+")
 _BEFORE_EN = re.compile(
     r"\b(?:results? (?:of|from|for)|outcome (?:of|from|for)|following|after|further to|feedback (?:on|from)"
     r"|based on)(?: (?:the|your|our|this|a|recent|completed))*\s$"
@@ -126,8 +129,9 @@ def same_stage(one: str, other: str) -> bool | None:
 
 
 def _in_sentence(sentence: str) -> list[str]:
-    mentions = list(_ANY.finditer(sentence))
-    if not mentions:
+    if _MAY_ANNOUNCE.search(sentence) is None:
+        return []
+    if not (mentions := list(_ANY.finditer(sentence))):
         return []
     results = [match.start() for match in _RESULT_JA.finditer(sentence)]
     found: list[str] = []
@@ -143,14 +147,16 @@ def _in_sentence(sentence: str) -> list[str]:
         # 「書類選考(一次選考)」 is one stage with two names, and which of them is ours nobody knows.
         if any(_SIDE_BY_SIDE.fullmatch(words) is not None for words in beside):
             continue
-        if _announced(sentence, mention, [at for at in results if mention.end() <= at < until]):
+        number = bisect_left(results, mention.end())
+        result = results[number] if number < len(results) and results[number] < until else None
+        if _announced(sentence, mention, result):
             found.append(_identifier(mention))
     return found
 
 
-def _announced(sentence: str, mention: re.Match[str], results: list[int]) -> bool:
-    if results:
-        between = sentence[mention.end() : results[0]]
+def _announced(sentence: str, mention: re.Match[str], result: int | None) -> bool:
+    if result is not None:
+        between = sentence[mention.end() : result]
         if _BETWEEN_JA.fullmatch(between) is not None and _OF_ANOTHER.search(between) is None:
             return True
     head = sentence[max(mention.start() - _BEFORE_REACH, 0) : mention.start()].lower()

@@ -172,6 +172,10 @@ NOBODY = [
     *("To Whom It May Concern", "Dear Example Team,", "Dear Software Engineer and Friends,"),
 ]
 LINES = [
+    ("Dear Mr.Yamada,", "Yamada"),
+    ("Dear Mr. 山田様,", "山田"),
+    ("Dear Jane, Thank you for your application.", "Jane"),
+    ("Dear Jane, We regret to inform you", "Jane"),
     ("佐々木さま", "佐々木"),
     ("佐々木\u3000太郎\u3000さま", "佐々木 太郎"),
     ("東都大学\u3000文学部\n山田\u3000太郎\u3000様", "山田 太郎"),
@@ -203,6 +207,15 @@ LINES = [
     ("鈴木さん、先日はありがとうございました。", "鈴木"),
 ]
 NOBODY_IN = [
+    "Hi John, Mary,",
+    "Hi John, Mary Smith",
+    "Hi John, and everybody,",
+    "Hi Debian Developers,",
+    "Dear Python Community,",
+    "Hello I'm Jane, a student of yours",
+    "Hi Jane and John,",
+    "山田さん、田中さん",
+    "山田さん 田中さん",
     "ｼﾞｮﾝ･ｽﾐｽ様",
     "姓 名 様",
     "姓名様",
