@@ -70,7 +70,8 @@ def print_lines(lines: Iterable[Line]) -> None:
     """Print to standard output; in colour on a terminal, unless NO_COLOR says otherwise (no-color.org)."""
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     for line in lines:
-        click.echo(click.style(line.text, **_LOOKS[line.style]) if colour and line.text else line.text)
+        look = _LOOKS[line.style]
+        click.echo(click.style(line.text, **look) if colour and look else line.text)
 
 
 def show(listing: Listing, *, as_json: bool) -> None:

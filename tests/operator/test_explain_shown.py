@@ -1,16 +1,30 @@
 """How an explanation is shown: to a person, and to a program."""
 
 import json
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 
 from gateway.mail import parts
+from gateway.mail.findings import Conflict, Finding
+from gateway.mail.marker import Marker
 from gateway.operator.explain.as_data import as_json
 from gateway.operator.explain.as_text import as_lines
 from gateway.operator.explain.circumstances import Circumstances
 from gateway.operator.explain.examination import Case, explain
-from gateway.operator.explain.explanation import Explanation
+from gateway.operator.explain.explanation import (
+    AlmostSeen,
+    CandidateSeen,
+    Change,
+    CopySeen,
+    DiffLine,
+    Explanation,
+    Hunk,
+    MarkerSeen,
+    PartSeen,
+)
 from gateway.operator.explain.harmless import cut, harmless
 from gateway.operator.explain.people import assume
 from gateway.operator.terminal import Style
@@ -116,3 +130,49 @@ def test_a_program_reads_the_same_under_stable_names(evil: Explanation) -> None:
     assert all(sign.isprintable() or sign in "\n\u3000" for sign in text)
     assert "\\u202e" in text
     assert "とても" in text
+
+
+ROOT = Path(__file__).parent.parent.parent
+TEMPLATE = (
+    """\
+From: Example Corporation <recruit@example.com>
+To: =?UTF-8?B?5bGx55SwIOWkqumDjg==?= <taro.yamada@example.jp>
+Cc: boss@example.com
+Subject: =?UTF-8?B?6YG46ICD57WQ5p6c44Gu44GU6YCj57Wh?=
+Date: Mon, 23 Nov 2026 10:00:00 +0900
+Message-ID: <1@example.com>
+MIME-Version: 1.0
+Content-Type: text/plain; charset=UTF-8
+Content-Transfer-Encoding: 8bit
+
+山田 太郎 様
+
+慎重に検討を重ねました結果、今回はご期待に沿えない結果となりました。
+
+[[relay:rejection job="営業" stage=final]]
+
+末筆ながら、山田様の今後のご活躍を心よりお祈り申し上げます。
+"""
+).replace("\n", "\r\n")
+
+
+@pytest.mark.parametrize("document", ["README.md", "README.ja.md"])
+def test_the_readme_shows_what_is_really_printed(document: str, samples: Circumstances) -> None:
+    printed = set()
+    for mail in (TEMPLATE.encode(), TEMPLATE.replace("rejection", "rejction").encode()):
+        envelope = assume(mail, parts.scan(mail), sender=None, recipients=()).envelope
+        explanation = explain(Case(mail, envelope, samples, "Mon, 23 Nov 2026 05:00:00 +0000"))
+        printed |= {line.text for line in as_lines(explanation, width=160)}
+    blocks = re.findall(
+        r"^```text\n(.*?)^```", (ROOT / document).read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    shown = {line for block in blocks for line in block.splitlines()} - {"…"}
+    assert len(shown) > 10
+    assert shown <= printed
+
+
+def test_every_name_of_the_json_is_documented() -> None:
+    document = (ROOT / "docs" / "explain.md").read_text("utf-8").partition("## JSON")[2]
+    kinds = (Explanation, PartSeen, MarkerSeen, AlmostSeen, CandidateSeen, CopySeen, Change, Hunk, DiffLine)
+    names = {field.name for kind in (*kinds, Marker, Finding, Conflict) for field in fields(kind)}
+    assert {name for name in names if f"`{name}`" not in document} == set()

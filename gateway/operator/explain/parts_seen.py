@@ -8,12 +8,13 @@ from gateway.mail import inline, marker, markup, quotes, transfer
 from gateway.mail.eligible import Reading, Reason
 from gateway.mail.inline import Leaf
 from gateway.mail.marker import Found
+from gateway.mail.markup import Plain
 from gateway.mail.parts import Part
 from gateway.mail.text import Text
 from gateway.operator.explain.explanation import AlmostSeen, MarkerSeen, PartSeen, Role
 
 _MAX_TEXT = 200
-_ALMOST = re.compile(r"\[\[(\w+):(\w+)")
+_ALMOST = re.compile(r"\[\[([A-Za-z]+):([A-Za-z]+)")
 _LINE = re.compile(rb"[^\n]*\n?")
 _WHITE = b" \t\r\n"
 _ESCAPES = re.compile(rb"(?:\x1b[^A-Za-z@]*+[A-Za-z@])*+")
@@ -164,19 +165,26 @@ def _base64_places(body: bytes, places: Sequence[int]) -> list[int]:
 def _almost(leaf: Leaf, text: Text) -> tuple[AlmostSeen, ...]:
     if not leaf.almost:
         return ()
-    reader = markup.read_html(text.text) if text.html else markup.read_text(text.text)
+    if text.html:
+        plain = markup.read_html(text.text)
+    else:
+        plain = markup.read_text(text.text, flowed=text.flowed, delsp=text.delsp)
     found = []
     for words in leaf.almost:
-        match = _ALMOST.fullmatch(words)
-        pattern = (
-            rf"\[\s*{re.escape(match[1])}\s*[:;.,]?\s*{re.escape(match[2])}" if match is not None else None
-        )
-        place = re.search(pattern, reader.folded) if pattern is not None else None
-        pieces = reader.pieces(*place.span()) if place is not None else ()
-        at = pieces[0][0] if pieces else None
+        at = _index_of(words, plain)
         line = line_of(text.text, at) if at is not None else None
         found.append(AlmostSeen(words, line, column_of(text.text, at) if at is not None else None))
     return tuple(found)
+
+
+def _index_of(words: str, plain: Plain) -> int | None:
+    """Return where in the source the two words of a broken marker begin, with the brackets before them."""
+    match = _ALMOST.fullmatch(words)
+    if match is None:
+        return None
+    place = re.search(rf"\[\s*+(?:\[\s*+)?{match[1]}\s*+[:;.,]?\s*+{match[2]}", plain.folded)
+    pieces = plain.pieces(*place.span()) if place is not None else ()
+    return pieces[0][0] if pieces else None
 
 
 def _quoted_lines(leaf: Leaf, text: Text) -> tuple[tuple[int, int], ...]:
