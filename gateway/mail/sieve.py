@@ -78,7 +78,8 @@ _LONGEST_HEADER = 1 << 16
 """Octets before a body in which its type is looked for."""
 _BINARY = re.compile(rb"content-type:\s*(?:image|application|audio|video|font|model)/")
 _NO_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
-_NEAR_BRACKETS = (b"[", b"]", b"&", b"\x1b")
+_NO_SIGNS = (b"[", b"]", b"&", b"\x1b", b":")
+_NO_ASCII = re.compile(rb"[\x80-\xff]")
 _PADDING = b"= \t\r\n"
 
 _Span = tuple[int, int]
@@ -176,19 +177,25 @@ def _divided(raw: bytes, stretch: int) -> tuple[list[_Span], list[_Span]] | None
     spans: list[_Span] = []
     bodies: list[_Span] = []
     start = at = 0
+    stop = spoilt = -1
     for _ in range(MAX_PARTS):
         body = _body_start(raw, at, stretch)
         if body is None:
             return [*spans, (start, len(raw))], bodies
-        stop = _find(raw, b"\n--", body, len(raw), stretch)
-        stop = len(raw) if stop < 0 else stop
+        header, at = max(at, body - _LONGEST_HEADER), body
+        if stop < body - 1:
+            # The empty line before the body may be the line end before a delimiter.
+            stop = _find(raw, b"\n--", body - 1, len(raw), stretch)
+            stop = len(raw) if stop < 0 else stop
         # What says so may also be no header, but a sentence or a picture in HTML.
-        if _is_base64(raw, body, stop, stretch):
+        if stop < body or body <= spoilt:
+            continue
+        spoilt = _spoilt(raw, body, stop, stretch)
+        if spoilt < 0:
             spans.append((start, body))
-            start = stop
-            if not _is_binary(raw[max(at, body - _LONGEST_HEADER) : body].lower()):
+            start = at = stop
+            if not _is_binary(raw[header:body].lower()):
                 bodies.append((body, stop))
-        at = stop
     return None
 
 
@@ -230,14 +237,21 @@ def _find(raw: bytes, word: bytes, start: int, stop: int, stretch: int) -> int:
     return -1
 
 
-def _is_base64(raw: bytes, start: int, stop: int, stretch: int) -> bool:
-    """Whether no bracket stands there in any form, with which a marker in another encoding would begin."""
+def _spoilt(raw: bytes, start: int, stop: int, stretch: int) -> int:
+    """Return where something stands that base64 never has, or -1; nothing before it is base64 then, either.
+
+    Of what base64 never has, a bracket in any form is looked for, with which a marker in another encoding
+    would begin, and a colon, which each header has.
+    """
+    at = start
     for piece in _slices(raw, [(start, stop)], stretch):
-        if not piece.isascii() or any(sign in piece for sign in _NEAR_BRACKETS):
-            return False
+        if not piece.isascii() or any(sign in piece for sign in _NO_SIGNS):
+            last = max(piece.rfind(sign) for sign in _NO_SIGNS)
+            return at + (last if last >= 0 else next(_NO_ASCII.finditer(piece)).start())
+        at += len(piece)
     padding = _find(raw, b"=", start, stop, stretch)
     after = _slices(raw, [(padding, stop)], stretch) if padding >= 0 else ()
-    return not any(piece.translate(None, _PADDING) for piece in after)
+    return padding if any(piece.translate(None, _PADDING) for piece in after) else -1
 
 
 def _slices(raw: bytes, spans: list[_Span], stretch: int) -> Iterator[bytes]:

@@ -34,6 +34,12 @@ BASE64 = b"Content-Transfer-Encoding: base64\r\n"
         b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
         + BASE64
         + b"\r\nW1tyZWxheTpyZWplY3Rpb25dXQ==\r\n--b\r\n\r\n[x]\r\n--b--",
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\nSome parts are BASE64 encoded.\r\n\r\n--b\r\n"
+        + BASE64
+        + b"\r\nW1tyZWxheTpyZWplY3Rpb25dXQ==\r\n--b--",
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\nIn base64\r\n\r\nand not\r\n--b\r\nX: base64\r\n"
+        + BASE64
+        + b"\r\nW1tyZWxheTpyZWplY3Rpb25dXQ==\r\n--b--",
         BASE64 + b"--no delimiter\r\n\r\n" + base64.b64encode(b"[[relay:rejection]]"),
         BASE64
         + b"Content-Type: text/plain\r\n--no delimiter\r\nContent-Type: image/png\r\n\r\n"

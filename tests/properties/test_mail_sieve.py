@@ -47,6 +47,9 @@ BEFORE = [
     b"",
     b"--b\r\nContent-Type: text/html\r\n\r\n<!-- left open <b title='\r\n",
     b"--b\r\n\r\nThe first \x1b$B of it\r\n-- \r\nWe use base64\r\n\r\nhere\r\n",
+    b"Some parts are in base64.\r\n",
+    b"Some parts are in base64.\r\n\r\nOthers are not\r\n",
+    b"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: base64\r\n\r\nyes\r\n\r\n",
     b"--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n",
 ]
 
