@@ -5,6 +5,12 @@ import pytest
 from gateway.mail import jobs, words
 
 LETTERS = [
+    ("職種：" + "営業と" * 21, []),
+    ("職種：" + "営業と" * 20, ["営業と" * 20]),
+    ("for the iOS Developer position", ["iOS Developer"]),
+    ("for the accountant position", []),
+    ("You recently applied for data entry.", []),
+    ("your application for eCommerce Lead", []),
     ("この度は「法人営業職」にご応募いただき", ["法人営業職"]),
     ("『バックエンドエンジニア』へのご応募", ["バックエンドエンジニア"]),
     ("「営業」職にご応募", ["営業"]),

@@ -57,6 +57,8 @@ def test_a_marker_s_name_loses_its_honorific_only(written: str, name: str | None
 
 
 AGREEMENTS = [
+    ("J S", "John Smith", False),
+    ("J Smith", "Smith John Paul", True),
     ("山田", "山田 太郎", True),
     ("太郎", "山田 太郎", True),
     ("山田太郎", "山田 太郎", True),
