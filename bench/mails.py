@@ -20,6 +20,7 @@ INVITATION = Footer(
         "&#12372;&#24076;&#26395;&#12398;&#26041;&#12434;&#25552;&#25658;&#20808;&#12395;"
         f'&#12372;&#32057;&#20171; <a href="{LINK}">{LINK}</a></td></tr></table>'
     ),
+    ascii=f"An introduction, if you like:\n{LINK}\nThere is nothing you need to do.\n",
 )
 MARKER = '[[relay:rejection tpl=ja-standard job="営業" stage=final]]'
 

@@ -206,7 +206,9 @@ def _relaxed(lines: bytes) -> bytes:
         lines += b"\r\n"
     if lines.count(b"\n") != lines.count(b"\r\n"):
         lines = _LINE_END.sub(b"\r\n", lines)
-    if b"  " not in lines and b"\t" not in lines and b" \r\n" not in lines:
+    # One octet is found ten times as fast as two, and base64 has neither.
+    spaced = b" " in lines and (b"  " in lines or b" \r\n" in lines)
+    if not spaced and b"\t" not in lines:
         return lines
     # dkimpy takes quadratic time over a run of white space, and leaves one space of it in the end.
     short = _WHITE_SPACE.sub(b" ", lines)
