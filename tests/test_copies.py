@@ -2,10 +2,13 @@
 
 import pytest
 
-from gateway.copies import Outcome, RecipientRules, reply_for, split_recipients
+from gateway.copies import Outcome, RecipientRules, details_of, reply_for, split_recipients
 from gateway.envelope import Envelope, Recipient, Sender
+from gateway.mail.findings import Confidence, Finding, Source
+from gateway.mail.marker import Marker
+from gateway.mail.notice import Notice
 from gateway.replies import Reply
-from store.records import DeliveryState
+from store.records import DeliveryState, RejectionDetails
 
 OK = Outcome(DeliveryState.ACCEPTED, Reply(250, (b"2.0.0 Ok: queued as 1",)))
 EARLIER = Outcome(DeliveryState.ACCEPTED, None)
@@ -76,3 +79,27 @@ def test_who_is_a_candidate(
     candidates, others = split_recipients(envelope, rules)
     assert [r.address for r in candidates] == ([address] if is_candidate else [])
     assert [r.address for r in others] == ([] if is_candidate else [address])
+
+
+def test_the_ledger_keeps_what_the_notice_says_and_where_the_name_stood() -> None:
+    def found(value: str, source: Source) -> Finding:
+        return Finding(value, source, Confidence.MEDIUM)
+
+    said = Notice(
+        name=found("山田", Source.ADDRESSEE),
+        job=found("営業", Source.BODY),
+        stage=found("final", Source.MARKER),
+        language=found("en", Source.BODY),
+        conflicts=(),
+    )
+    assert details_of(said, Marker(template="en-standard", reason="R1")) == RejectionDetails(
+        name="山田",
+        name_source="addressee",
+        job="営業",
+        stage="final",
+        language="en",
+        template="en-standard",
+        reason_code="R1",
+    )
+    silent = Notice(None, None, None, found("ja", Source.DEFAULT), ())
+    assert details_of(silent, None) == RejectionDetails(language="ja")
