@@ -105,17 +105,36 @@ def check_config(ctx: click.Context) -> None:
 @click.option("--smtp", is_flag=True, help="Only the SMTP door (with --web, --worker: those too).")
 @click.option("--web", is_flag=True, help="Only the pages.")
 @click.option("--worker", is_flag=True, help="Only the outbox worker.")
+@click.option("--workers", type=COUNT, help="Processes that take mail (default: relay.workers).")
 @click.pass_context
-def serve(ctx: click.Context, *, smtp: bool, web: bool, worker: bool) -> None:
+def serve(ctx: click.Context, *, smtp: bool, web: bool, worker: bool, workers: int | None) -> None:
     """Run the gateway.
 
-    By default the SMTP door, the pages and the worker run in one process.
+    Several processes take mail, one has the pages and the outbox worker.
+    SIGTERM finishes the mails under way; SIGHUP reads settings, templates, keys and certificates again.
     """
-    from gateway.serving import Parts, serve_until_stopped
+    from gateway.supervising.staffing import Wanted, supervise
 
     everything = not (smtp or web or worker)
-    parts = Parts(smtp=smtp or everything, web=web or everything, worker=worker or everything)
-    serve_until_stopped(_settings(ctx), parts)
+    wanted = Wanted(
+        smtp=smtp or everything, web=web or everything, worker=worker or everything, workers=workers
+    )
+    sys.exit(supervise(ctx.obj, wanted))
+
+
+@main.command("serve-part", hidden=True)
+@click.option("--smtp-fd", "smtp", multiple=True, help="Number of a door and descriptor of its socket.")
+@click.option("--web-fd", "web", type=int)
+@click.option("--worker", is_flag=True)
+@click.option("--alive-fd", "alive", type=int, required=True)
+@click.pass_context
+def serve_part(
+    ctx: click.Context, *, smtp: tuple[str, ...], web: int | None, worker: bool, alive: int
+) -> None:
+    """Be one of the processes of `goen serve`."""
+    from gateway.serving import inherited, serve_part
+
+    serve_part(_settings(ctx), inherited(smtp, web), worker=worker, alive=alive)
 
 
 @main.command()

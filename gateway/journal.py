@@ -194,9 +194,17 @@ class Journal:
         """A listener or loop is up."""
         self._write(logging.INFO, "started", what=what, where=where)
 
-    def not_reloaded(self) -> None:
-        """SIGHUP came; settings are read at start only."""
-        self._write(logging.WARNING, "not-reloaded", hint="restart to read the settings again")
+    def not_reloaded(self, why: str) -> None:
+        """SIGHUP came, and something is wrong with what it made us read; all goes on as before."""
+        self._write(logging.ERROR, "not-reloaded", why=why)
+
+    def reloaded(self) -> None:
+        """SIGHUP came; processes with the new settings have taken over, the old ones finish their mails."""
+        self._write(logging.INFO, "reloaded")
+
+    def process_ended(self, name: str, why: str) -> None:
+        """A process ended that nobody had asked to; another takes its place, or the start has failed."""
+        self._write(logging.ERROR, "process-ended", process=name, why=why)
 
     def stopping(self, why: str) -> None:
         """The program was asked to stop; open transactions are finished first."""

@@ -31,10 +31,34 @@ class CannotListen(Exception):
         super().__init__(f"Cannot listen on {host} port {port}: {error.strerror}. Change it with {choose}.")
 
 
-def bind(host: str, port: int, *, choose: str) -> socket.socket:
+def bind_shares(host: str, port: int, count: int, *, choose: str) -> tuple[socket.socket, ...]:
+    """Return `count` sockets bound to one port, over which the kernel spreads what comes (SO_REUSEPORT).
+
+    Raises as `bind` does: nobody else may listen there, not even another program that would share.
+    """
+    with bind(host, port, choose=choose) as trial:
+        port = trial.getsockname()[1]
+    return more_shares(host, port, count, choose=choose)
+
+
+def more_shares(host: str, port: int, count: int, *, choose: str) -> tuple[socket.socket, ...]:
+    """Return `count` more sockets on a port that the caller's own sockets share already."""
+    found: list[socket.socket] = []
+    try:
+        while len(found) < count:
+            found.append(bind(host, port, choose=choose, shared=True))
+    except BaseException:
+        for bound in found:
+            bound.close()
+        raise
+    return tuple(found)
+
+
+def bind(host: str, port: int, *, choose: str, shared: bool = False) -> socket.socket:
     """Return a bound stream socket; port 0 takes any free one. Raises `PortInUse` or `CannotListen`.
 
     `choose` names the setting or option that picks another address, for the error.
+    `shared` lets sockets of the same user, bound in the same way, share the port.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -44,6 +68,8 @@ def bind(host: str, port: int, *, choose: str) -> socket.socket:
         raise CannotListen(host, port, error, choose) from error
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind(address)
         listener.listen(0)  # Two sockets may be bound to one port; only listening shows that it is taken.

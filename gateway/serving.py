@@ -1,19 +1,19 @@
-"""Running what wiring built: sockets, start, signals, and a stop that drops no transaction."""
+"""Running what wiring built in one process: start, signs of life, and a stop that drops no transaction."""
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from gateway.journal import Journal, open_journal
-from gateway.ports import bind
 from gateway.replies import Deferred
-from gateway.settings import Endpoint, Settings
+from gateway.settings import Settings
 from gateway.smtp.listener import Listener, listen
 from gateway.web.server import WebServer
 from gateway.wiring import House, build
@@ -30,35 +30,48 @@ MIGRATE_SECONDS = 60
 
 MIGRATE_AGAIN_SECONDS = 5
 
+SIGN_OF_LIFE_SECONDS = 1
+
 FIRST_QUESTION_SECONDS = 2
 """How long the start waits for the next hop's EHLO; one that is down must not keep us from starting."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What this process does."""
-
-    smtp: bool = True
-    web: bool = True
-    worker: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Sockets:
-    """Bound sockets, taken before anything is built; a part that does not run has none."""
+    """Bound sockets; a part that does not run in this process has none."""
 
-    smtp: tuple[socket.socket, ...]
-    """One for each door, in the order of the settings."""
+    smtp: tuple[tuple[int, socket.socket], ...]
+    """Each with the number of its door, in the order of the settings from 0; a door may have several."""
     web: socket.socket | None
 
 
-def serve_until_stopped(settings: Settings, parts: Parts) -> None:
-    """Run until SIGTERM or SIGINT; every mail under way is finished first."""
+def serve_part(settings: Settings, sockets: Sockets, *, worker: bool, alive: int) -> None:
+    """Be one of the supervisor's processes: serve until SIGTERM, or until the supervisor is gone.
+
+    `alive` is the descriptor of the pipe on which it waits for signs of life.
+    Every mail under way is finished first.
+    """
     journal = open_journal(settings.journal.format)
     try:
-        run(_serve(settings, parts, journal))
+        run(_serve(settings, sockets, journal, worker=worker, alive=alive))
     finally:
         journal.close()
+
+
+def inherited(smtp: Sequence[str], web: int | None) -> Sockets:
+    """Return the sockets that the supervisor has bound; `smtp` has `door:descriptor` for each."""
+    pairs = [(int(door), int(descriptor)) for door, _, descriptor in (text.partition(":") for text in smtp)]
+    return Sockets(
+        tuple((door, _adopted(descriptor)) for door, descriptor in pairs),
+        None if web is None else _adopted(web),
+    )
+
+
+def _adopted(descriptor: int) -> socket.socket:
+    os.set_inheritable(descriptor, False)  # noqa: FBT003  # takes no keyword
+    bound = socket.socket(fileno=descriptor)
+    bound.settimeout(0)
+    return bound
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -70,41 +83,49 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(main)
 
 
-def take_sockets(settings: Settings, parts: Parts) -> Sockets:
-    """Bind what the settings name; a process that could do only half of its work does not start."""
-    with ExitStack() as undoing:
-        smtp: list[socket.socket] = []
-        for door in settings.relay.doors if parts.smtp else ():
-            where = (
-                "relay.listen" if door.listen == settings.relay.listen else f"relay.listeners ({door.name})"
-            )
-            smtp.append(bind(door.listen.host, door.listen.port, choose=f"{where} in the settings"))
-            undoing.callback(smtp[-1].close)
-        web = settings.web.listen
-        web_socket = bind(web.host, web.port, choose="web.listen in the settings") if parts.web else None
-        undoing.pop_all()
-    return Sockets(tuple(smtp), web_socket)
-
-
-async def _serve(settings: Settings, parts: Parts, journal: Journal) -> None:
+async def _serve(settings: Settings, sockets: Sockets, journal: Journal, *, worker: bool, alive: int) -> None:
     house = build(settings, journal)
-    try:
-        sockets = take_sockets(settings, parts)
-    except BaseException:
-        house.store.close()
-        raise
-    for name in settings.unprepared:
-        journal.unprepared(name)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, journal.not_reloaded)
-    async with stop_signal() as stopped, running(house, sockets, worker=parts.worker) as migrating:
-        if migrating.done():
+    # The supervisor reads the settings again, and starts other processes with them.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    async with (
+        stop_signal() as stopped,
+        _signs_of_life(alive, stopped) as at_work,
+        running(house, sockets, worker=worker) as migrating,
+    ):
+        at_work.set()
+        if worker and migrating.done():
             await _look_for_partners(house)
         waiting: set[asyncio.Future[Any]] = {stopped, migrating}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if not stopped.done():
             await migrating  # Raises a wrong key, or a newer database, that showed itself only now.
-        journal.stopping(await stopped)
-    journal.stopped()
+        await stopped
+
+
+@asynccontextmanager
+async def _signs_of_life(alive: int, stopped: asyncio.Future[str]) -> AsyncIterator[asyncio.Event]:
+    """Write an octet a second while the loop goes round, the first when the event that this gives is set.
+
+    The signs go on until everything is closed. When nobody is left to read them, this process stops.
+    """
+    at_work = asyncio.Event()
+
+    async def write() -> None:
+        await at_work.wait()
+        with contextlib.suppress(BrokenPipeError):
+            while True:
+                with contextlib.suppress(BlockingIOError):
+                    os.write(alive, b".")
+                await asyncio.sleep(SIGN_OF_LIFE_SECONDS)
+        if not stopped.done():
+            stopped.set_result("the supervisor is gone")
+
+    os.set_blocking(alive, False)
+    writing = asyncio.create_task(write())
+    try:
+        yield at_work
+    finally:
+        writing.cancel()
 
 
 async def _look_for_partners(house: House) -> None:
@@ -150,24 +171,16 @@ async def running(house: House, sockets: Sockets, *, worker: bool) -> AsyncItera
             server = WebServer(house.app, sockets.web)
             await server.start()
             closing.push_async_callback(server.stop)
-            house.journal.started("pages", _shown(sockets.web))
         if worker:
             working = asyncio.create_task(house.worker.run())
             closing.push_async_callback(_stop_worker, house, working)
-            house.journal.started("worker", "outbox")
         if sockets.smtp:
             await _learn_what_the_next_hop_offers(house)
-        listeners: list[Listener] = []
-        closing.push_async_callback(_stop_listeners, house, listeners)
-        for bound, rules in zip(sockets.smtp, house.door_rules, strict=False):
-            listeners.append(await listen(bound, rules, house.household))
-            house.journal.started("smtp", _shown(bound))
+            listeners: list[Listener] = []
+            closing.push_async_callback(_stop_listeners, house, listeners)
+            for door, bound in sockets.smtp:
+                listeners.append(await listen(bound, house.door_rules[door], house.household))
         yield migrating
-
-
-def _shown(bound: socket.socket) -> str:
-    host, port = bound.getsockname()[:2]
-    return str(Endpoint(host, port))
 
 
 async def _learn_what_the_next_hop_offers(house: House) -> None:

@@ -60,7 +60,7 @@ async def set_stage(
     """
     async with AsyncExitStack() as closing:
         sockets = Sockets(
-            smtp=(closing.enter_context(bind("127.0.0.1", smtp_port, choose="--smtp-port")),),
+            smtp=((0, closing.enter_context(bind("127.0.0.1", smtp_port, choose="--smtp-port"))),),
             web=closing.enter_context(bind("127.0.0.1", web_port, choose="--web-port")),
         )
         mailbox = Mailbox(folder / "mailbox", clock=_utc_now)
@@ -106,7 +106,7 @@ class _Witness:
 def _settings(folder: Path, company_domain: str, mailbox_port: int, sockets: Sockets) -> Settings:
     """Write the settings file as an operator would, and load it."""
     assert sockets.web is not None  # noqa: S101  # The demo runs the pages.
-    smtp_port, web_port = sockets.smtp[0].getsockname()[1], sockets.web.getsockname()[1]
+    smtp_port, web_port = sockets.smtp[0][1].getsockname()[1], sockets.web.getsockname()[1]
     answers: dict[str, TomlValue] = {
         "relay.listen": f"127.0.0.1:{smtp_port}",
         "relay.next_hop": f"127.0.0.1:{mailbox_port}",

@@ -74,6 +74,8 @@ class RelaySettings(Section):
     deadline_seconds: WholeNumber = Field(default=540, ge=10, le=_CLIENT_GIVES_UP - 10)
     """Seconds from a message's last byte to our reply, at most.
     Clients give up after 600 (RFC 5321), and a reply that comes later makes them send the mail again."""
+    workers: WholeNumber = Field(default=0, ge=0, le=256)
+    """How many processes take mail; 0: one for each processor core that the gateway may use."""
     listeners: tuple[ListenerSettings, ...] = ()
     """More doors, one table for each, beside the one at listen."""
 

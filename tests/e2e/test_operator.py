@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import signal
 import smtplib
 import subprocess
 import time
@@ -77,15 +76,6 @@ async def test_asked_to_stop_it_finishes_the_mail_under_way(gateway: Gateway, ho
     await asyncio.to_thread(gateway.stop)
     assert len(hop.messages) == 1
     assert gateway.journal()[-1]["event"] == "stopped"
-
-
-async def test_a_hangup_signal_does_not_end_it(gateway: Gateway, hop: RecordingNextHop) -> None:
-    await asyncio.to_thread(gateway.start)
-    assert gateway.process is not None
-    gateway.process.send_signal(signal.SIGHUP)
-    await eventually(lambda: gateway.journal()[-1]["event"] == "not-reloaded")
-    await asyncio.to_thread(send, gateway, marked("hup"), "hup@example.jp")
-    assert len(hop.messages) == 1
 
 
 async def test_a_partner_out_of_reach_leaves_the_submission_waiting_and_the_queue_says_why(

@@ -1,5 +1,6 @@
 """The gateway as an operator runs it: a process of its own, settings in a file, commands on the terminal."""
 
+import contextlib
 import json
 import os
 import signal
@@ -24,7 +25,7 @@ ORGANISATION = {
 
 @dataclass
 class Gateway:
-    """One installation, with at most one running process."""
+    """One installation, started at most once at a time."""
 
     folder: Path
     smtp_port: int
@@ -51,7 +52,7 @@ class Gateway:
                 dns[name] = "".join(value.split('"')[1::2])
         gateway = cls(folder, free_port(), web_port, dns)
         gateway.set("organisation", **ORGANISATION)
-        gateway.set("relay", listen=f"127.0.0.1:{gateway.smtp_port}")
+        gateway.set("relay", listen=f"127.0.0.1:{gateway.smtp_port}", workers=1)
         gateway.set("web", listen=f"127.0.0.1:{web_port}")
         if store_url:
             gateway.set("store", url=store_url)
@@ -100,10 +101,15 @@ class Gateway:
         return lines[ends[-1] + 1 :] if ends else lines
 
     def kill(self) -> None:
-        """Kill it without warning."""
+        """Kill all its processes without warning."""
         assert self.process is not None
+        children = self.children()
         self.process.send_signal(signal.SIGKILL)
+        for child in children:
+            child.kill()
         self.process.wait(10)
+        for child in children:
+            child.wait_until_gone()
         with (self.folder / "journal").open("ab") as journal:
             journal.write(b'{"event": "test-killed"}\n')
         self.process = None
@@ -115,6 +121,11 @@ class Gateway:
             assert self.process.wait(20) == 0, self.journal_text()
             self.process = None
 
+    def children(self, name: str = "") -> list["Child"]:
+        """Return the processes that the supervisor keeps: `mail`, `pages`, or all."""
+        assert self.process is not None
+        return [child for child in children_of(self.process.pid) if name in ("", child.name)]
+
     def journal_text(self) -> str:
         """Return all that it wrote to standard error."""
         return (self.folder / "journal").read_text()
@@ -123,6 +134,49 @@ class Gateway:
         """Return its journal."""
         lines = self.journal_text().split("\n")[:-1]
         return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process of somebody else's."""
+
+    pid: int
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs, and is no zombie."""
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except FileNotFoundError:
+            return False
+
+    @property
+    def name(self) -> str:
+        """Return what it does."""
+        command = Path(f"/proc/{self.pid}/cmdline").read_bytes().split(b"\0")
+        return "mail" if b"--smtp-fd" in command else "pages"
+
+    def kill(self) -> None:
+        """Kill it without warning."""
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, unless it is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def wait_until_gone(self) -> None:
+        """Wait for its end."""
+        end = time.monotonic() + 10
+        while self.alive:
+            assert time.monotonic() < end, f"{self.pid} lives on"
+            time.sleep(0.02)
+
+
+def children_of(pid: int) -> list[Child]:
+    """Return the processes that live and were started by this one."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [child for child in map(Child, map(int, listed.split())) if child.alive]
 
 
 def goen(*arguments: str) -> str:

@@ -1,0 +1,1 @@
+"""The processes behind `goen serve`: who keeps them, what they are for, which sockets they share."""
