@@ -61,6 +61,7 @@ _ALIASES = {
 _CANONICAL = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
 _OTHER_CODECS = {
     "us-ascii": "ascii",
+    "euc-jp": "euc_jp",
     "big5": "cp950",
     "big5-hkscs": "big5hkscs",
     "euc-kr": "cp949",
@@ -68,7 +69,7 @@ _OTHER_CODECS = {
     "macintosh": "mac_roman",
     "x-mac-cyrillic": "mac_cyrillic",
 }
-CODECS = {name: _OTHER_CODECS.get(name, name) for name in _ALIASES if name not in ("iso-2022-jp", "euc-jp")}
+CODECS = {name: _OTHER_CODECS.get(name, name) for name in _ALIASES if name != "iso-2022-jp"}
 """Python's codec for each charset of ours that it reads; each maps ASCII to itself."""
 _NOT_ASCII = re.compile(
     r"hz|(?:cs)?iso2022|utf[13679]|(?:cs)?ucs|(?:cs)?unicode|iso10646|scsu|bocu|viqr|gsm|t61"
@@ -80,7 +81,7 @@ _NO_SHIFT_JIS = re.compile("[\x80\uf8f0-\uf8f3]")
 # Windows-1252 has holes where browsers and ISO-8859-1 have C1 controls.
 _C1 = {0xDC00 + code: code for code in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
 _KANA = re.compile("[\u3041-\u3093\u30a1-\u30f6]")
-_NO_CHARACTER = re.compile("[\udc80-\udcff]")
+_NO_CHARACTER = re.compile("[\udc80-\udcff]+")
 """How Python keeps an octet that a codec cannot read."""
 
 
@@ -159,22 +160,13 @@ def decode_any(data: bytes, charset: str) -> Decoded:
 
     Raises Undecodable only where not even ASCII can be told: for escape sequences of other charsets.
     """
-    if charset == "us-ascii":
-        return _sniff(data)
-    if charset == "iso-2022-jp":
-        # Whatever stands there, an escape sequence tells every reader what we write.
-        text, runs = japanese.decode_iso_2022_jp(data)
-        return Decoded(text, data, charset, runs)
-    if charset == "euc-jp":
-        text, runs, lossy = japanese.decode_euc_jp(data)
-        return Decoded(text, data, charset, runs, lossy)
+    if (special := _SPECIAL.get(charset)) is not None:
+        return special(data)
     codec = CODECS[charset]
     text = data.decode(codec, "surrogateescape")
-    if charset == "cp1252":
-        return Decoded(text.translate(_C1), data, charset, (Run(0, 0, 1),))
     if charset != "utf-8" and len(text.encode(codec, "surrogateescape")) != len(data):
         return _only_ascii(data)
-    shown = _NO_CHARACTER.sub("\ufffd", text)
+    shown = _NO_CHARACTER.sub(lambda match: "\ufffd" * len(match[0]), text)
     if charset == "cp932":
         shown = _NO_SHIFT_JIS.sub("\ufffd", shown)
     return Decoded(shown, data, charset, (), shown != text)
@@ -184,7 +176,7 @@ def encode(text: str, charset: str) -> bytes:
     """Encode text of ours; raises UnicodeEncodeError for what some reader of that charset may not show."""
     if charset == "iso-2022-jp":
         return japanese.encode_iso_2022_jp(text)
-    codec = "euc_jp" if charset == "euc-jp" else CODECS[charset]
+    codec = CODECS[charset]
     encoded = text.encode(codec)
     if charset in ("cp932", "euc-jp"):
         for char in text:
@@ -212,5 +204,29 @@ def _sniff(data: bytes) -> Decoded:
     return read[kana.index(max(kana))] if any(kana) else _only_ascii(data)
 
 
+def _iso_2022_jp(data: bytes) -> Decoded:
+    # Never lossy: whatever stands there, an escape sequence tells every reader what we write.
+    text, runs = japanese.decode_iso_2022_jp(data)
+    return Decoded(text, data, "iso-2022-jp", runs)
+
+
+def _euc_jp(data: bytes) -> Decoded:
+    """Decode at once what Python's codec reads, too, and all others token by token."""
+    codec = CODECS["euc-jp"]
+    text = data.decode(codec, "replace")
+    if "\ufffd" not in text and len(text.encode(codec)) == len(data):
+        return Decoded(text, data, "euc-jp", ())
+    text, runs, lossy = japanese.decode_euc_jp(data)
+    return Decoded(text, data, "euc-jp", runs, lossy)
+
+
+def _cp1252(data: bytes) -> Decoded:
+    text = data.decode("cp1252", "surrogateescape").translate(_C1)
+    return Decoded(text, data, "cp1252", (Run(0, 0, 1),))
+
+
 def _only_ascii(data: bytes) -> Decoded:
     return Decoded(data.decode("ascii", "replace"), data, "us-ascii", (Run(0, 0, 1),), lossy=True)
+
+
+_SPECIAL = {"us-ascii": _sniff, "iso-2022-jp": _iso_2022_jp, "euc-jp": _euc_jp, "cp1252": _cp1252}

@@ -106,6 +106,8 @@ def read(raw: bytes, *, stamp_key: bytes, null_sender: bool = False) -> Reading:
     root = parts.scan(raw)
     if _too_large(root):
         return Reading(root, None, (), Reason.HEADER_TOO_LARGE, ())
+    if any(part.bounded for part in root.walk()):
+        return Reading(root, None, (), Reason.TOO_DEEP, ())
     found = _search(raw, root)
     unfit = Reason.NULL_SENDER if null_sender else None
     unfit = unfit or _unfit_by_header(raw, root, stamp_key) or _unfit_by_parts(raw, root) or found.unfit
@@ -154,8 +156,6 @@ def _unfit_by_header(raw: bytes, root: Part, stamp_key: bytes) -> Reason | None:
 
 def _unfit_by_parts(raw: bytes, root: Part) -> Reason | None:
     for part in root.walk():
-        if part.bounded:
-            return Reason.TOO_DEEP
         if _broken(part):
             return Reason.BROKEN_HEADER
         if any(len(part.named_fields(name)) > 1 for name in _ONCE):

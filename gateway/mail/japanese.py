@@ -196,10 +196,16 @@ class _Runs:
         self._text: list[str] = []
         self._runs: list[Run] = []
         self._length = 0
+        self._end = 0
+        """Offset behind the last run."""
 
     def add(self, text: str, start: int, width: int, state: bytes = ASCII) -> None:
         if text:
-            self._runs.append(Run(self._length, start, width, state))
+            last = self._runs[-1] if self._runs else None
+            # Escape sequences stand between runs of one state; one run serves for what touches.
+            if last is None or (last.width, last.state) != (width, state) or start != self._end:
+                self._runs.append(Run(self._length, start, width, state))
+            self._end = start + len(text) * width
             self._text.append(text)
             self._length += len(text)
 

@@ -23,9 +23,9 @@ MAX_PARTS = 10_000
 """Parts of one mail; real mail stays under a few hundred."""
 MAX_FIELDS = 10_000
 """Fields of one header block; what follows is kept as one field without a name."""
-MAX_ALL_FIELDS = 100_000
-"""Fields of all header blocks together; ten for each part that is read."""
-MAX_DASHES = 200_000
+MAX_ALL_FIELDS = 50_000
+"""Fields of all header blocks together; five for each part that is read."""
+MAX_DASHES = 100_000
 """Lines that begin with two dashes and are looked at; real mail, with drawn tables, has some thousand."""
 _MAX_DELIMITER = 1_000
 """Octets of a line that may be a delimiter; RFC 2046 allows 70 for the boundary itself."""
@@ -192,7 +192,8 @@ class _Scanner:
     def close_above(self, level: int, end: int) -> None:
         while len(self.stack) > level + 1:
             part = self.stack.pop()
-            self.levels = {name: at for name, at in self.levels.items() if at < len(self.stack)}
+            if self.levels.get(part.boundary) == part.depth:
+                del self.levels[part.boundary]
             self.stack[-1].children.append(part.close(end))
 
     def next_delimiter(self, at: int) -> tuple[int, int, int, bool] | None:
@@ -229,9 +230,8 @@ class _Scanner:
         """Read the header block at `start`, push the part, and return where to look for delimiters."""
         fields, body_start = self.header(start)
         values = dict.fromkeys(("content-type", "content-transfer-encoding", "content-disposition"), b"")
-        for field in reversed(fields):
-            if field.name in values:
-                values[field.name] = field_value(self.raw, field)
+        first = {field.name: field for field in reversed(fields) if field.name in values}
+        values.update((name, field_value(self.raw, field)) for name, field in first.items())
         content_type, params = media_type(values["content-type"])
         if not content_type.partition("/")[2]:
             digest = bool(self.stack) and self.stack[-1].content_type == "multipart/digest"
@@ -254,6 +254,7 @@ class _Scanner:
             boundary=boundary,
             children=[],
             depth=len(self.stack),
+            bounded=self.fields >= MAX_ALL_FIELDS,
         )
         self.parts += 1
         self.stack.append(part)

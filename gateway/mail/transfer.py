@@ -8,7 +8,7 @@ import binascii
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Edit = tuple[int, int, bytes]
 """Start, end and what stands there instead; offsets into a body."""
@@ -22,6 +22,10 @@ _BASE64_WIDTH = 76
 """Characters of a base64 line (RFC 2045, section 6.8)."""
 
 _QP_LINE = re.compile(rb"[^\n]*\n?")
+_QP_ODD = re.compile(rb"=(?:[ \t]|==|\r(?!\n))")
+"""What Python's decoder reads otherwise in a whole body than line by line."""
+_QP_PLAIN = re.compile(rb"(?![.-]|From )[\x21-\x3c\x3e-\x7e \t]*(?<![ \t])")
+"""A line that is written as it stands."""
 _QP_TOKEN = re.compile(rb"=[0-9A-Fa-f]{2}|==|.", re.DOTALL)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 _WHITE = b" \t\r\n"
@@ -34,6 +38,8 @@ def decode(body: bytes, encoding: str) -> bytes | None:
     if encoding in IDENTITY:
         return body
     if encoding == "quoted-printable":
+        if _QP_ODD.search(body) is None:
+            return binascii.a2b_qp(body)
         return b"".join(_qp_decode(line) for line in _qp_lines(body))
     if encoding == "base64":
         packed = body.translate(None, _WHITE)
@@ -56,12 +62,13 @@ def splice(body: bytes, encoding: str, edits: Sequence[Edit]) -> list[Edit]:
 
 def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
     """Return the data with the edits, ascending and apart, made."""
-    found, at = [], 0
+    # Views, because a slice of bytes would copy a mail with all its attachments before it is joined.
+    view, at = memoryview(data), 0
+    found: list[bytes | memoryview] = []
     for start, end, new in edits:
-        found += [data[at:start], new]
+        found += [view[at:start], new]
         at = end
-    found.append(data[at:])
-    return b"".join(found)
+    return b"".join([*found, view[at:]])
 
 
 def newline(data: bytes) -> bytes:
@@ -80,8 +87,9 @@ def encode_base64(data: bytes, end: bytes, width: int = _BASE64_WIDTH) -> bytes:
     return end.join(packed[at : at + width] for at in range(0, len(packed), width))
 
 
-@dataclass(frozen=True, slots=True)
-class _QpLine:
+class _QpLine(NamedTuple):
+    """A named tuple, because there are thousands, and a frozen dataclass takes four times as long to make."""
+
     start: int
     decoded_at: int
     content: bytes
@@ -108,7 +116,7 @@ def _qp_lines(body: bytes) -> list[_QpLine]:
             content, end = padded[:-1], b""
         line = _QpLine(match.start(), decoded_at, content, end)
         lines.append(line)
-        decoded_at += len(_qp_decode(line))
+        decoded_at += len(_qp_decode(line)) if b"=" in content else len(content) + len(end)
     return lines
 
 
@@ -156,6 +164,8 @@ def _qp_edit(walk: _QpWalk, end_of_line: bytes, start: int, end: int, new: bytes
 
 def _qp_line(line: bytes, end: bytes) -> bytes:
     """Encode one logical line as lines of at most 76 octets joined by soft breaks."""
+    if len(line) <= _QP_WIDTH and _QP_PLAIN.fullmatch(line) is not None:
+        return line
     tokens = [_QP_TOKENS[code] for code in line]
     if tokens and tokens[-1] in (b" ", b"\t"):
         tokens[-1] = b"=%02X" % line[-1]

@@ -155,6 +155,38 @@ def test_decoding_any_bytes_gives_text_with_exact_offsets_or_a_refusal(data: byt
     assert (offsets[0], offsets[-1]) == (0, len(data))
 
 
+@given(
+    st.lists(
+        st.sampled_from([b"abc", b"\r\n", "営".encode(), b"\x89c", b"\xa4\xa2", b"\x8e"])
+        | st.binary(max_size=4),
+        max_size=12,
+    ).map(b"".join),
+    st.sampled_from(sorted(charsets.CODECS)),
+    st.data(),
+)
+def test_ascii_among_any_octets_leaves_each_of_them(data: bytes, charset: str, draw: st.DataObject) -> None:
+    """Invariant: whatever no charset explains, an edit in ASCII changes the octets of the edit alone."""
+    decoded = charsets.decode_any(data, charset)
+    assume(decoded.charset != "iso-2022-jp")
+    start = draw.draw(st.integers(0, len(decoded.text)))
+    end = draw.draw(st.integers(start, len(decoded.text)))
+    ((first, last, new),) = decoded.byte_edits([(start, end, "abc")])
+    assert new == b"abc"
+    (whole,) = decoded.byte_edits([(0, len(decoded.text), "")])
+    assert whole == (0, len(data), b"")
+    kept = charsets.decode_any(data[:first], charset).text + charsets.decode_any(data[last:], charset).text
+    assume(charset not in ("us-ascii", "big5-hkscs"))
+    assert kept == decoded.text[:start] + decoded.text[end:]
+
+
+@given(st.lists(st.sampled_from([b"=", b" ", b"\t", b"\r", b"\n", b"4", b"1", b"x"]) | st.binary(max_size=3)))
+def test_quoted_printable_is_read_at_once_as_line_by_line(pieces: list[bytes]) -> None:
+    """Invariant: the fast way to decode a body gives what its lines give, for any octets."""
+    body = b"".join(pieces)
+    lines = transfer._qp_lines(body)
+    assert transfer.decode(body, "quoted-printable") == b"".join(map(transfer._qp_decode, lines))
+
+
 @given(st.binary(max_size=200))
 def test_quoted_printable_of_ours_is_read_by_others(data: bytes) -> None:
     """Invariant: the standard library decodes what we encode; no line is longer than 76 octets."""
