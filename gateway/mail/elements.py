@@ -113,10 +113,7 @@ def read(source: str, body_end: int) -> Page:
         if match.lastgroup in ("entity", "unseen"):
             reading.text(match[0] if shown is None else shown, match.start())
             continue
-        for tag in _TAG.finditer(source, match.start(), match.end()):
-            reading.tag(tag[2].lower(), tag.start(), at, closing=bool(tag[1]))
-            if match.lastgroup != "bare":
-                break
+        reading.tags(match.start(), at, several=match.lastgroup == "bare")
         if match.lastgroup == "hidden":
             reading.hidden(match.start(), at)
         elif shown:
@@ -137,7 +134,7 @@ class _Reading:
         self.elements: list[_Element] = []
         self.visible: list[int] = []
         self._words: list[str] = []
-        self._line_start = 0
+        self._line_start: int | None = None
         self._cut = len(source)
         self._html_end = len(source)
         self._open: list[int] = []
@@ -146,30 +143,32 @@ class _Reading:
 
     def text(self, text: str, start: int) -> None:
         """Read visible text that begins at an index in the source."""
-        if not text.strip():
-            self._words.append(text)
-            return
-        at = start + len(text) - len(text.lstrip())
-        self.visible.append(at)
-        if not "".join(self._words).strip():
-            self._line_start = at
-            self._words.clear()
+        if text.strip():
+            at = start + len(text) - len(text.lstrip())
+            self.visible.append(at)
+            if self._line_start is None:
+                self._line_start = at
         self._words.append(text)
 
     def end_line(self) -> None:
         """End a line, where a block begins or ends."""
-        if words := " ".join("".join(self._words).split()):
-            self.lines.append(Line(words, self._line_start))
+        if self._line_start is not None:
+            self.lines.append(Line(" ".join("".join(self._words).split()), self._line_start))
+            self._line_start = None
         self._words.clear()
 
-    def tag(self, name: str, start: int, end: int, *, closing: bool) -> None:
-        """Read a tag; for several without attributes `end` may be that of the last."""
-        if closing:
-            if name == "html":
-                self._html_end = start
-            self._close(name, start, end)
-        elif name not in _HIDDEN:
-            self._start(name, start, end)
+    def tags(self, start: int, end: int, *, several: bool) -> None:
+        """Read a tag, or several without attributes."""
+        while start < end and (match := _TAG.match(self.source, start)) is not None:
+            stop = self.source.index(">", start) + 1 if several else end
+            name = match[2].lower()
+            if match[1]:
+                if name == "html":
+                    self._html_end = start
+                self._close(name, start, stop)
+            elif name not in _HIDDEN:
+                self._start(name, start, stop)
+            start = stop
 
     def hidden(self, start: int, end: int) -> None:
         """Read a comment or an element that is not shown, in its whole length."""

@@ -62,6 +62,14 @@ def is_rule(line: str) -> bool:
     return caption is not None and all(map(_drawn, caption["left"] + caption["right"]))
 
 
+def _is_prose(line: str) -> bool:
+    return len(line) > _LONGEST or _PROSE.search(line) is not None
+
+
+def _holds_contact(line: str) -> bool:
+    return _CONTACT.search(line, 0, _LONGEST) is not None
+
+
 def _drawn(sign: str) -> bool:
     return sign in "ーｰ" or unicodedata.category(sign) in ("Pd", "Pc", "Po", "So", "Sm", "Sk")
 
@@ -107,7 +115,7 @@ def _ruled(lines: Sequence[str], end: int) -> int:
         return end
     for upper in rules:
         if upper < found:
-            if any(_PROSE.search(line.strip()) for line in lines[upper + 1 : found]):
+            if any(_is_prose(line.strip()) for line in lines[upper + 1 : found]):
                 break
             found = upper
     return found
@@ -121,7 +129,7 @@ def _first_of_block(lines: Sequence[str], written: list[int], rules: list[int]) 
         words = [line for line in inner if not is_rule(line)]
         if not words:
             continue
-        contact = any(map(_CONTACT.search, words))
-        prose = _PROSE.search(words[0]) is not None
+        contact = any(map(_holds_contact, words))
+        prose = _is_prose(words[0])
         return upper if (contact and not prose) or (closed and (contact or not prose)) else None
     return None

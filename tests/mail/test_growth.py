@@ -32,6 +32,7 @@ BODY = PLAIN + b"\r\n" + MARKER
 SEED = base64.b64encode(ed25519.Ed25519PrivateKey.generate().private_bytes_raw())
 KEY = SigningKey(b"example.com", b"s", "ed25519-sha256", SEED)
 STAMP_KEY = b"a key of the test"
+ASKED_FOR = HTML + b"X-Relay-Rejection:\r\n"
 
 Mail = Callable[[int], bytes]
 
@@ -147,6 +148,19 @@ MAILS: dict[str, tuple[int, Mail]] = {
     "empty lines": (20_000, text(b"\r\n", end=b"x\r\n")),
     "lines of blanks": (40_000, text(b" " * 900 + b"\r\n")),
     "signature delimiters": (20_000, unclosed),
+    "words between bare tags, without marker": (20_000, text(b"a<i> ", ASKED_FOR, b"")),
+    "bare tags before end tags, without marker": (20_000, text(b"<b></p>", ASKED_FOR, b"")),
+    "open elements, without marker": (20_000, text(b"<div><p>x<table><td>", ASKED_FOR, b"")),
+    "one line between rules, without marker": (
+        20_000,
+        lambda size: (
+            HEAD
+            + PLAIN
+            + b"X-Relay-Rejection:\r\n\r\n-----\r\n"
+            + filled(b"sent from ", size)
+            + b"\r\n-----\r\n"
+        ),
+    ),
     "attributions": (20_000, text(b"From: x\r\n")),
     "half-open corner brackets": (40_000, text("「".encode())),
     "honorifics": (40_000, text("様の".encode())),
