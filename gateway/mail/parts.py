@@ -181,6 +181,8 @@ class _Scanner:
                 break
             else:
                 at = self.open(after)
+            if self.stack[-1].bounded:
+                break
         self.close_above(0, len(self.raw))
         return self.stack.pop().close(len(self.raw))
 
@@ -254,7 +256,7 @@ class _Scanner:
             boundary=boundary,
             children=[],
             depth=len(self.stack),
-            bounded=self.fields >= MAX_ALL_FIELDS,
+            bounded=self.fields >= MAX_ALL_FIELDS or len(fields) > MAX_FIELDS,
         )
         self.parts += 1
         self.stack.append(part)

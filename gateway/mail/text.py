@@ -18,7 +18,9 @@ Edit = tuple[int, int, str]
 Splice = tuple[int, int, bytes]
 """Start, end and what stands there instead; offsets into the raw mail."""
 
-_CHARSET = re.compile(rb";(\s*+)charset(?:\*\d*+\*?)?\s*+=\s*+(?:\"[^\"]*+\"|[^;\s]*+)", re.IGNORECASE)
+_CHARSET = re.compile(
+    rb";(\s*+)charset(?:\*\d*+\*?)?\s*+=(?:[ \t]|\r?\n[ \t])*+(?:\"[^\"]*+\"|[^;\s]*+)", re.IGNORECASE
+)
 _UNIVERSAL = re.compile(r"\W*(?:x-)?(?:utf-?(?:7|16|32)|unicode-1-1-utf-7)", re.IGNORECASE)
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -62,6 +64,11 @@ class Text:
         return self.flowed and self.part.param("delsp").lower() == "yes"
 
     @property
+    def guessed(self) -> bool:
+        """Whether no label, or one that its 8-bit octets belie, says what charset this is."""
+        return _charset(self.part) == "us-ascii" and self.charset != "us-ascii"
+
+    @property
     def newline(self) -> str:
         """The line end inside this leaf."""
         return transfer.newline(self.decoded.data).decode("ascii")
@@ -69,10 +76,9 @@ class Text:
 
 def read_leaf(raw: bytes, part: Part) -> Text | Unreadable:
     """Decode a leaf; any bytes give a text or the reason why not."""
-    label = part.param("charset")
-    if _UNIVERSAL.match(label) is not None:
+    if _UNIVERSAL.match(part.param("charset")) is not None:
         return Unreadable.UNIVERSAL
-    charset = "us-ascii" if charsets.misnamed(label) else charsets.canonical(label)
+    charset = _charset(part)
     data = transfer.decode(raw[part.body_start : part.end], part.encoding)
     if charset is None or data is None or b"\0" in data:
         utf_16 = data is not None and data.startswith(_BYTE_ORDER_MARKS)
@@ -82,6 +88,11 @@ def read_leaf(raw: bytes, part: Part) -> Text | Unreadable:
     except charsets.Undecodable:
         return Unreadable.UNDECODABLE
     return Text(part, decoded.text, decoded.charset, decoded)
+
+
+def _charset(part: Part) -> str | None:
+    label = part.param("charset")
+    return "us-ascii" if charsets.misnamed(label) else charsets.canonical(label)
 
 
 def replaced(text: str, edits: Sequence[Edit]) -> str:
@@ -106,6 +117,8 @@ def splices(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splice]:
         changes = leaf.decoded.byte_edits(_joined(edits))
     except UnicodeEncodeError:
         return _moved_to_utf_8(raw, leaf, edits)
+    if leaf.decoded.lossy or leaf.guessed:
+        _still_read_alike(leaf, edits, changes)
     if part.encoding not in transfer.IDENTITY:
         body = raw[part.body_start : part.end]
         changes = transfer.splice(body, part.encoding, changes)
@@ -115,6 +128,14 @@ def splices(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splice]:
         body = transfer.encode_quoted_printable(data, transfer.newline(data))
         return [*_relabelled(raw, part, None, "quoted-printable"), (part.body_start, part.end, body)]
     return [(part.body_start + start, part.body_start + end, new) for start, end, new in changes]
+
+
+def _still_read_alike(leaf: Text, edits: Sequence[Edit], changes: Sequence[transfer.Edit]) -> None:
+    """Raise CannotRewrite if octets that meant nothing, or the guess at a charset, mean another text now."""
+    data = transfer.apply(leaf.decoded.data, changes)
+    again = charsets.decode_any(data, _charset(leaf.part) or leaf.charset)
+    if again.text != replaced(leaf.text, edits):
+        raise CannotRewrite("the octets beside the marker would be read otherwise")
 
 
 def apply(raw: bytes, changes: Sequence[Splice]) -> bytes:

@@ -27,6 +27,8 @@ _QP_ODD = re.compile(rb"=(?:[ \t]|==|\r(?!\n))")
 _QP_PLAIN = re.compile(rb"(?![.-]|From )[\x21-\x3c\x3e-\x7e \t]*(?<![ \t])")
 """A line that is written as it stands."""
 _QP_TOKEN = re.compile(rb"=[0-9A-Fa-f]{2}|==|.", re.DOTALL)
+_QP_STRAY = re.compile(rb"(=+)([0-9A-Fa-f]?)\Z")
+"""Equals signs at an end that begin no octet; two of them, or a last one alone, are read as one."""
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 _WHITE = b" \t\r\n"
 _QP_LITERAL = frozenset(range(33, 127)) - {ord("=")} | {ord(" "), ord("\t")}
@@ -149,17 +151,23 @@ def _qp_edit(walk: _QpWalk, end_of_line: bytes, start: int, end: int, new: bytes
     first = walk.place(line, start)
     last_line = line if start == end else walk.line(end - 1)
     last = walk.place(last_line, end)
-    head = first - line.start
     rest = last_line.start + len(last_line.content) - last
+    stray = _QP_STRAY.search(line.content, 0, first - line.start)
+    before = b""
+    if stray is not None:
+        # What comes to stand behind it would make another octet or a soft break of it.
+        before = b"=3D" * ((len(stray[1]) + 1) // 2) + stray[2]
+        first = line.start + stray.start()
+    head = first - line.start + len(before)
     soft = b"=" + end_of_line
     if not new:
-        return first, last, soft if head and rest > 0 and head + rest > _QP_WIDTH else b""
+        return first, last, before + (soft if head and rest > 0 and head + rest > _QP_WIDTH else b"")
     found = encode_quoted_printable(new, end_of_line)
     if head and not new.startswith(end_of_line):
         found = soft + found
     if rest > 0 and not new.endswith(end_of_line):
         found += soft
-    return first, last, found
+    return first, last, before + found
 
 
 def _qp_line(line: bytes, end: bytes) -> bytes:

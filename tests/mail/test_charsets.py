@@ -114,3 +114,33 @@ def test_text_without_a_charset_is_japanese_only_if_it_has_kana(body: bytes, cha
 
 def test_controls_in_the_holes_of_windows_1252_keep_the_quotation_marks_beside_them() -> None:
     assert charsets.decode(b"\x93a\x94 \x81", "cp1252").text == "“a” \x81"
+
+
+@pytest.mark.parametrize("octets", [(b"\xe6\xa7", b"\x82"), (b"\xe5\xb1\xb1", b"\x8a")])
+@pytest.mark.parametrize("label", [b"", b"; charset=utf-8", b"; charset=x-unknown"])
+def test_octets_that_an_edit_would_make_a_character_of_are_not_joined(
+    octets: tuple[bytes, bytes], label: bytes, invitation: Footer
+) -> None:
+    """Without the marker between them they may be read as something that nobody wrote."""
+    before, after = octets
+    raw = (
+        b"Content-Type: text/plain" + label + b"\r\n\r\n" + before + b"[[relay:rejection]]" + after + b"\r\n"
+    )
+    reading = eligible.read(raw, stamp_key=b"")
+    for form in (invitation, None):
+        try:
+            copy = footer.rewrite(raw, reading, form)
+        except footer.CannotRewrite:
+            assert form is None
+            continue
+        was, now = read_leaf(raw, scan(raw)), read_leaf(copy, scan(copy))
+        assert isinstance(was, Text)
+        assert isinstance(now, Text)
+        lines = invitation.ascii.strip().replace("\n", "\r\n")
+        assert now.text == was.text.replace("[[relay:rejection]]", f"\r\n{lines}\r\n")
+
+
+def test_an_empty_charset_is_filled_in_on_its_own_line(invitation: Footer) -> None:
+    raw = b"Content-Type: text/plain; charset=\r\nSubject: x\r\n\r\n[[relay:rejection]]\r\n"
+    copy = footer.rewrite(raw, eligible.read(raw, stamp_key=b""), invitation)
+    assert copy.startswith(b"Content-Type: text/plain; charset=utf-8\r\nSubject: x\r\n")

@@ -46,3 +46,25 @@ def test_quoted_printable_is_read_leniently(body: bytes, data: bytes) -> None:
 def test_an_unknown_encoding_is_not_guessed() -> None:
     assert transfer.decode(b"x", "x-uuencode") is None
     assert transfer.decode(b"x", "binary") is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "written"),
+    [
+        (b"=", b"\r\n", b"=3D\r\n"),
+        (b"=4", b"A", b"=3D4A"),
+        (b"==", b"=\r\nx", b"=3D=\r\nx"),
+        (b"===4", b"1", b"=3D=3D41"),
+        (b"=3D4", b"1", b"=3D41"),
+    ],
+)
+def test_an_equals_sign_that_means_nothing_never_comes_to_mean_something(
+    before: bytes, after: bytes, written: bytes
+) -> None:
+    """It would make another octet of what follows the edit, or swallow a line end."""
+    body = before + b"new" + after
+    at = (transfer.decode(body, "quoted-printable") or b"").index(b"new")
+    changed = transfer.apply(body, transfer.splice(body, "quoted-printable", [(at, at + 3, b"")]))
+    assert changed == written
+    decoded = transfer.decode(body, "quoted-printable") or b""
+    assert transfer.decode(changed, "quoted-printable") == decoded.replace(b"new", b"")
