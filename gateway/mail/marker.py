@@ -43,6 +43,8 @@ _ATTRIBUTE = re.compile(
 _QUOTED_OR_SEMICOLON = re.compile(r'"[^"]*+"?|;')
 """Between the words of a header field, as tools are used to; inside quotes it belongs to the value."""
 _ALMOST = re.compile(r"\[\s{0,99}+\[?\s{0,99}+([A-Za-z]{4,7})\s{0,9}+[:;.,]?\s{0,9}+([A-Za-z]{5,12})")
+_WIDE = re.compile("[Ａ-Ｚａ-ｚ]")
+"""Full-width letters, as they are typed when nobody switches the input method; they make no marker."""
 _MAX_ALMOST = 1_000
 """Pairs of words in brackets that are compared with ours; a hint is not worth more."""
 _MAX_REPORTED = 10
@@ -126,13 +128,17 @@ def find(text: str, *, html: bool, flowed: bool = False, delsp: bool = False) ->
         marker = parse_attributes(plain.folded[at:stop], plain.text[at:stop])
         found.append(Found(marker, plain.pieces(start, end)))
         whole.update(range(start, min(start + _BRACKETS_REACH, end)))
-    almost = dict.fromkeys(
-        f"[[{match[1]}:{match[2]}"
-        for match in islice(_ALMOST.finditer(plain.folded), _MAX_ALMOST)
-        if match.start() not in whole and _like(match[1], "relay") and _like(match[2], "rejection")
-    )
+    almost = dict.fromkeys(_broken(plain.folded, whole))
     quoted = quotes.quoted_in_html(plain) if html else ()
     return Findings(tuple(found), tuple(almost)[:_MAX_REPORTED], quoted, plain.body_end)
+
+
+def _broken(folded: str, whole: set[int]) -> Iterator[str]:
+    """Yield the two words, as written, of what was meant to be a marker and is not among the whole ones."""
+    letters = _WIDE.sub(lambda match: chr(ord(match[0]) - 0xFEE0), folded)
+    for match in islice(_ALMOST.finditer(letters), _MAX_ALMOST):
+        if match.start() not in whole and _like(match[1], "relay") and _like(match[2], "rejection"):
+            yield f"[[{folded[slice(*match.span(1))]}:{folded[slice(*match.span(2))]}"
 
 
 def _whole(plain: markup.Plain) -> Iterator[tuple[int, int, int, int]]:

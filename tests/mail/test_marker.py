@@ -64,7 +64,14 @@ def test_other_words_are_no_marker(text: str) -> None:
         ("[[relay:rejection tpl=x]", "[[relay:rejection"),
         ('[[relay:rejection job="x]]', "[[relay:rejection"),
         ("[[relay rejection]]", "[[relay:rejection"),
-        ("［［Ｒelay：rejection", None),
+        ("［［Ｒelay：rejection", "[[Ｒelay:rejection"),
+        ("[[relay:rejection", "[[relay:rejection"),
+        ("[[relay;rejection]]", "[[relay:rejection"),
+        ("［relay：rejection］", "[[relay:rejection"),
+        ("[[Relay:Rejektion]]", "[[Relay:Rejektion"),
+        ("[[relay:rejections]]", "[[relay:rejections"),
+        ("[[relation:election]]", None),
+        ("[relay station: rejected]", None),
     ],
 )
 def test_a_broken_marker_is_reported_without_its_values(text: str, words: str | None) -> None:
@@ -72,6 +79,12 @@ def test_a_broken_marker_is_reported_without_its_values(text: str, words: str | 
     assert findings.found == ()
     assert findings.almost == ((words,) if words else ())
     assert words is None or marker.might_be_marked(HEADER + b"\r\n" + text.encode())
+
+
+def test_a_marker_in_full_width_letters_is_reported_by_those_who_read_the_mail() -> None:
+    """The pre-filter lets it go: to look for it in each charset takes longer than all else it does."""
+    findings = marker.find("［［ｒｅｌａｙ：ｒｅｊｅｃｔｉｏｎ　ｊｏｂ＝営業］］", html=False)
+    assert (findings.found, findings.almost) == ((), ("[[ｒｅｌａｙ:ｒｅｊｅｃｔｉｏｎ",))
 
 
 def test_a_marker_without_its_end_does_not_swallow_the_next() -> None:

@@ -59,6 +59,8 @@ def test_the_author_s_marker_counts_in_html(name: str, tag: str) -> None:
         f'<div class="gmail_quote"><div class="gmail_attr">x:</div><blockquote>{MARK}</blockquote></div>',
         f'<div class="gmail_quote gmail_quote_container">{MARK}</div>',
         f'<div class="gmail_quote">fwd<div><blockquote>x</blockquote></div><div>{MARK}</div></div>',
+        f"<div class=gmail_quote>fwd<div><blockquote class=gmail_quote>x</blockquote></div>{MARK}</div>",
+        f"<div class=gmail_quote>fwd<blockquote>x</blockquote>{MARK}</div>",
         f"<blockquote>{MARK}</blockquote>",
         f'<blockquote type="cite" style="margin:0 0 0 40px;border:none;padding:0px">{MARK}</blockquote>',
         f'<blockquote style="margin:0 0 0 .8ex;border-left:1px #ccc solid">{MARK}</blockquote>',
