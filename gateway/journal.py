@@ -145,6 +145,14 @@ class Journal:
             reply=reply,
         )
 
+    def turned_away(self, door: str, *, reason: str) -> None:
+        """A connection to a door ended outside of any mail, for a reason of ours."""
+        self._write(logging.WARNING, "turned-away", door=door, reason=reason)
+
+    def certificate_ends(self, door: str, *, days: int) -> None:
+        """A door's certificate ends soon, or has ended (no days left): clients that check will go away."""
+        self._write(logging.WARNING, "certificate-ends", door=door, days=days)
+
     def almost(self, trace_id: str, found: str) -> None:
         """Something looks like a marker and is none; the recruiter's template has a mistake in it."""
         self._write(logging.WARNING, "almost-a-marker", id=trace_id, found=found)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gateway.mail.dkim_sign import CannotSign, SigningKey, sign
+from gateway.preparing_doors import PreparedDoors, prepare_doors
 from gateway.rendering import Rendering, TemplateInvalid, mailable_name
 from gateway.settings import Fault, Settings, SettingsInvalid
 
@@ -23,6 +24,7 @@ class Prepared:
     """The consent text for new answers."""
     signing_keys: Mapping[bytes, tuple[SigningKey, ...]] = field(repr=False)
     """By the domain they sign for."""
+    doors: PreparedDoors
     tls_context: ssl.SSLContext | None
     """For the connection to the next hop; None when that is not encrypted."""
 
@@ -44,13 +46,14 @@ def prepare(settings: Settings) -> Prepared:
         context = _tls_context(settings)
     except (OSError, ssl.SSLError):
         faults.append(Fault("next_hop.ca_file", "is no PEM file with certificates"))
+    doors = prepare_doors(settings, faults.append)
     signing_keys: dict[bytes, tuple[SigningKey, ...]] = {}
     for key, fault in _signing_keys(settings):
         faults += [fault] if fault else []
         signing_keys[key.domain] = (*signing_keys.get(key.domain, ()), key)
     if faults:
         raise SettingsInvalid(faults)
-    return Prepared(rendering, wanted or rendering.editions[-1], signing_keys, context)
+    return Prepared(rendering, wanted or rendering.editions[-1], signing_keys, doors, context)
 
 
 def _signing_keys(settings: Settings) -> Iterator[tuple[SigningKey, Fault | None]]:

@@ -103,6 +103,26 @@ def next_hop_too_slow() -> Reply:
     return _own(451, "4.4.2 The next mail server takes too long, please try again later")
 
 
+def next_hop_insecure() -> Reply:
+    """The connection to the next hop cannot be encrypted as it must be (RFC 3463: X.7.5)."""
+    return _own(451, "4.7.5 The connection to the next mail server cannot be secured, please try again later")
+
+
+def next_hop_bars_us() -> Reply:
+    """The next hop does not let this gateway log in; that is the operator's to mend."""
+    return _own(451, "4.3.5 The next mail server does not let this server in, please try again later")
+
+
+def next_hop_busy() -> Reply:
+    """As many connections to the next hop are open as may be, and none became free in time."""
+    return _own(451, "4.3.2 The next mail server has enough connections from here, please try again later")
+
+
+def too_many_recipients() -> Reply:
+    """The mail has as many recipients as EHLO's RCPTMAX says, ours or the next hop's (RFC 9422)."""
+    return _own(452, "4.5.3 Too many recipients, please send the others in another mail")
+
+
 def store_unavailable(trace_id: str) -> Reply:
     """The database cannot be reached; only marked mail meets this reply."""
     return _own(451, f"4.3.0 The message cannot be recorded now, please try again later ({trace_id})")
@@ -266,3 +286,101 @@ def shutting_down() -> Reply:
 def too_many_errors() -> Reply:
     """The client made more mistakes in one session than a mail server makes."""
     return _own(421, "4.7.0 Too many errors, closing the connection")
+
+
+# TLS, login, and the bounds of a door.
+
+
+def ready_for_tls() -> Reply:
+    """The client may begin its handshake (RFC 3207, section 4)."""
+    return _own(220, "2.0.0 Ready to start TLS")
+
+
+def starttls_first() -> Reply:
+    """This listener takes nothing before the session is encrypted (RFC 3207, section 4)."""
+    return _own(530, "5.7.0 Must issue a STARTTLS command first")
+
+
+def talked_before_tls() -> Reply:
+    """Something stands behind STARTTLS that an attacker may have put there (CVE-2011-0411)."""
+    return _own(421, "4.5.0 Commands came before the TLS handshake, closing the connection")
+
+
+def login_required() -> Reply:
+    """Who has not logged in may not send here (RFC 4954, section 6)."""
+    return _own(530, "5.7.0 Authentication required")
+
+
+def login_needs_tls() -> Reply:
+    """A password would travel where others can read it (RFC 4954, section 4)."""
+    return _own(538, "5.7.11 Encryption required for authentication")
+
+
+def challenge(base64: bytes) -> Reply:
+    """The client's next line belongs to its login (RFC 4954, section 4)."""
+    return Reply(334, (base64,))
+
+
+def logged_in() -> Reply:
+    """Name and password are right."""
+    return _own(235, "2.7.0 Authentication succeeded")
+
+
+def login_failed() -> Reply:
+    """Name or password is wrong, or the user is disabled; which, is nobody's business."""
+    return _own(535, "5.7.8 Authentication credentials invalid")
+
+
+def login_failed_too_often() -> Reply:
+    """The client has guessed enough in one session."""
+    return _own(421, "4.7.0 Too many failed logins, closing the connection")
+
+
+def logins_limited() -> Reply:
+    """Too many want to log in at once, or this address has failed too often of late."""
+    return _own(454, "4.7.0 Too many logins now, please try again later")
+
+
+def login_cancelled() -> Reply:
+    """The client has said `*` (RFC 4954, section 4)."""
+    return _own(501, "5.7.0 Authentication cancelled")
+
+
+def bad_base64() -> Reply:
+    """A line of the login is not base64, or not of its mechanism's form."""
+    return _own(501, "5.5.2 Malformed authentication response")
+
+
+def login_line_too_long() -> Reply:
+    """A line of the login is longer than RFC 4954, section 4 allows."""
+    return _own(500, "5.5.6 Authentication exchange line is too long")
+
+
+def unknown_mechanism() -> Reply:
+    """The mechanism is none that EHLO names."""
+    return _own(504, "5.5.4 Authentication mechanism not supported")
+
+
+def tenant_unproven() -> Reply:
+    """The message has no sign of the account that may send it from this shared address."""
+    return _own(550, "5.7.1 Relaying denied: the message does not come from an account that may send here")
+
+
+def out_of_memory() -> Reply:
+    """So much content is under way that there is no room for this one now (RFC 3463, X.3.1)."""
+    return _own(452, "4.3.1 Too much mail is under way, please try again later")
+
+
+def too_many_mails() -> Reply:
+    """The session has had as many mails as EHLO's MAILMAX says (RFC 9422, section 4)."""
+    return _own(421, "4.7.0 Too many mails in one session, please reconnect")
+
+
+def too_many_connections() -> Reply:
+    """So many clients are connected that this one has to wait."""
+    return _own(421, "4.3.2 Too many connections, please try again later")
+
+
+def too_many_connections_of_peer() -> Reply:
+    """So many clients are connected from this address that one more has to wait."""
+    return _own(421, "4.7.0 Too many connections from your address, please try again later")

@@ -21,13 +21,18 @@ from gateway.message_journey import MessageJourney
 from gateway.partners.https import SignedHttps
 from gateway.partners.payload import Provider
 from gateway.preparing import Prepared, prepare
+from gateway.preparing_doors import PreparedDoor, certificates_ending
 from gateway.rendering import Organisation
 from gateway.scribing import octets, scribe_of
-from gateway.settings import OrganisationSettings, Settings
+from gateway.settings import ListenerSettings, OrganisationSettings, Settings
 from gateway.smtp.access import AccessRules
+from gateway.smtp.budget import MemoryBudget
 from gateway.smtp.connection import NextHopAddress
-from gateway.smtp.door import DoorRules, Household
+from gateway.smtp.crowd import Crowd
+from gateway.smtp.door_login import Logins
 from gateway.smtp.next_hop import PooledNextHop
+from gateway.smtp.rules import DoorRules, Encryption, Household
+from gateway.smtp.tenant import TenantProof
 from gateway.web.app import build_app
 from gateway.workers.outbox import INTERVAL, OutboxWorker
 from store.database import Store, open_store
@@ -88,15 +93,21 @@ def build(
         clock=clock,
         patience=patience,
     )
-    household = Household(next_hop=next_hop, journey=journey, journal=journal, new_trace_id=new_trace_id)
-    door_rules = tuple(
-        DoorRules(
-            hostname=hostname,
-            access=AccessRules(door.allowed_networks, octets(door.sender_domains)),
-            max_message_octets=settings.relay.max_message_octets,
-        )
-        for door in settings.relay.doors
+    household = Household(
+        next_hop=next_hop,
+        journey=journey,
+        journal=journal,
+        new_trace_id=new_trace_id,
+        memory=MemoryBudget(settings.relay.memory_octets),
+        crowd=Crowd(settings.relay.max_connections, settings.relay.max_connections_per_peer),
+        logins=Logins(prepared.doors.users) if prepared.doors.users else None,
     )
+    door_rules = tuple(
+        _door_rules(door, ready, hostname, settings.relay.max_message_octets)
+        for door, ready in zip(settings.relay.doors, prepared.doors.doors, strict=True)
+    )
+    for name, days in certificates_ending(prepared.doors, clock()):
+        journal.certificate_ends(name, days=days)
 
     # One person.
     way_out = SignedHttps()
@@ -133,6 +144,27 @@ def build(
 def new_trace_id() -> str:
     """Return `G-` and 16 characters of base32: 80 random bits."""
     return "G-" + b32encode(secrets.token_bytes(10)).decode("ascii")
+
+
+def _door_rules(
+    door: ListenerSettings, ready: PreparedDoor, hostname: str, max_message_octets: int
+) -> DoorRules:
+    return DoorRules(
+        hostname=hostname,
+        access=AccessRules(
+            door.allowed_networks,
+            octets(door.sender_domains),
+            client_names=frozenset(door.client_names),
+            auth=door.auth != "none",
+            auth_required=door.auth == "required",
+        ),
+        max_message_octets=max_message_octets,
+        name=door.name,
+        encryption=Encryption(door.encryption),
+        tls_context=ready.tls_context,
+        proxy_protocol_from=door.proxy_protocol_from,
+        tenant=TenantProof.of(door.tenant_headers),
+    )
 
 
 def _organisation(given: OrganisationSettings) -> Organisation:

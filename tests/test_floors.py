@@ -53,17 +53,20 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     # adapters, and what the stories are made of
     (
+        "gateway.certificates",
         "gateway.copies",
         "gateway.journal",
         "gateway.keyring",
         "gateway.partners",
         "gateway.rendering",
+        "gateway.users",
     ),
     ("gateway.delivery",),
     # the two stories
     ("gateway.message_journey", "gateway.candidate_journey"),
     # doors and loops
     ("gateway.smtp", "gateway.web", "gateway.workers"),
+    ("gateway.preparing_doors",),
     ("gateway.preparing",),
     ("gateway.scribing",),
     ("gateway.wiring",),
@@ -77,7 +80,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 OWNERS: Mapping[str, tuple[str, ...]] = {
     "aiosmtpd": ("gateway.smtp",),
     "click": ("cli", "gateway.operator.options", "gateway.operator.terminal", "gateway.demo.story"),
-    "cryptography": ("gateway.keyring", "gateway.mail.dkim_sign"),
+    "cryptography": ("gateway.certificates", "gateway.keyring", "gateway.mail.dkim_sign"),
     "dkim": ("gateway.mail.dkim_sign",),
     "httpx2": ("gateway.partners.https", "gateway.demo.browser"),
     "jinja2": ("gateway.rendering",),
@@ -102,7 +105,7 @@ IMPURE = frozenset(
 """What a pure module has no use for: clock, log, sockets, files, chance."""
 PURE = ("gateway.mail", "gateway.copies")
 SETTINGS = "gateway.settings"
-SETTINGS_STOP_AT = "gateway.preparing"
+SETTINGS_STOP_AT = "gateway.preparing_doors"
 """Below it every module receives plain values."""
 
 

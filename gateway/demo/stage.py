@@ -28,7 +28,7 @@ from gateway.replies import Reply
 from gateway.serving import Sockets, running
 from gateway.settings import Settings, load
 from gateway.settings.new_file import TomlValue, settings_file
-from gateway.smtp.door import Journey
+from gateway.smtp.rules import Journey
 from gateway.wiring import House, build
 from store.partners import add_partner
 from store.records import Partner

@@ -9,9 +9,10 @@ pydantic-settings is not used: it costs every start 30 ms more than pydantic, ig
 missing files, has no `_FILE` and prints the values it refuses.
 """
 
+from gateway.settings.doors import ListenerSettings
 from gateway.settings.faults import Fault, SettingsInvalid
 from gateway.settings.next_hop import NextHopSettings
-from gateway.settings.relay import ListenerSettings, RelaySettings
+from gateway.settings.relay import RelaySettings
 from gateway.settings.sections import (
     ConsentSettings,
     DkimKey,

@@ -100,13 +100,16 @@ def _prose(text: str) -> list[str]:
 
 
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """Return the docstring of every field: the text that stands below it in the source."""
-    body = next(
-        node for node in ast.parse(inspect.getsource(model)).body if isinstance(node, ast.ClassDef)
-    ).body
+    """Return the docstring of every field: the text that stands below it in the source, inherited or not."""
+    bases = (
+        base for base in reversed(model.__mro__) if issubclass(base, BaseModel) and base is not BaseModel
+    )
+    trees = (ast.parse(inspect.getsource(base)).body for base in bases)
+    classes = (node for tree in trees for node in tree if isinstance(node, ast.ClassDef))
     return {
         field.target.id: text.value.value
-        for field, text in itertools.pairwise(body)
+        for node in classes
+        for field, text in itertools.pairwise(node.body)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
         if isinstance(text.value.value, str)

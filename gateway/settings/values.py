@@ -257,6 +257,11 @@ def read_optional_present_file(value: object, info: ValidationInfo) -> Path | No
     return None if value is None or value == "" else read_present_file(value, info)
 
 
+def read_optional_private_file(value: object, info: ValidationInfo) -> Path | None:
+    """Read the path of a file with a secret; a missing or empty value is None."""
+    return None if value is None or value == "" else read_private_file(value, info)
+
+
 def base_of(info: ValidationInfo) -> Path:
     """Return the directory where relative paths start."""
     base = (info.context or {}).get("base")
@@ -285,3 +290,4 @@ WebUrl = Annotated[str, PlainValidator(read_web_url)]
 FilePath = Annotated[Path, PlainValidator(read_path)]
 PrivateFile = Annotated[Path, PlainValidator(read_private_file)]
 OptionalPresentFile = Annotated[Path | None, PlainValidator(read_optional_present_file)]
+OptionalPrivateFile = Annotated[Path | None, PlainValidator(read_optional_private_file)]

@@ -77,6 +77,13 @@ def parse_parameters(parameters: bytes) -> tuple[Parameter, ...]:
     return tuple(found.values())
 
 
+def without_parameter(sender: Sender, keyword: bytes) -> Sender:
+    """Return the sender without a parameter; the others stay as they came, blanks included."""
+    words = sender.parameters.split(b" ")
+    kept = [word for word in words if word.partition(b"=")[0].upper() != keyword]
+    return sender if len(kept) == len(words) else Sender(sender.address, b" ".join(kept))
+
+
 def _blank_before(parameters: bytes) -> bytes:
     """Return the parameters without the blank that must part them from the path."""
     if parameters and not parameters.startswith(b" "):

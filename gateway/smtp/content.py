@@ -7,6 +7,8 @@ Content is handled in whole reads, never line by line: at 5 MB that is six times
 
 from collections.abc import Iterator
 
+from gateway.smtp.budget import Reservation
+
 END_OF_DATA = b"\r\n.\r\n"
 
 SLICE_OCTETS = 1 << 18
@@ -16,18 +18,26 @@ SLICE_OCTETS = 1 << 18
 class ContentReader:
     """Collects content as it arrives, with the dots taken out, up to a size.
 
-    Beyond the size it forgets what it has and only looks for the end, so that memory stays bounded.
+    Beyond the size, or the room there is, it forgets what it has and only looks for the end.
     """
 
-    def __init__(self, max_octets: int) -> None:
-        """`max_octets` counts the content as the message has it, without added dots (RFC 1870)."""
-        self._room = max_octets
+    def __init__(self, max_octets: int, room: Reservation | None = None) -> None:
+        """`max_octets` counts the content as the message has it, without added dots (RFC 1870).
+
+        `room` grows with the content.
+        """
+        self._max_octets = max_octets
+        self._room = room
+        self.octets = 0
+        """How long the content is so far, kept or not."""
         self._pieces: list[bytes] = []
         # The CRLF of the DATA command stands before the first line, so that a dot there is seen as well.
         self._undecided = b"\r\n"
         self._started = False
         self.too_big = False
         """Whether the content was longer than allowed; it is lost then."""
+        self.crowded_out = False
+        """Whether there was no room for it; it is lost then."""
 
     def feed(self, data: bytes) -> bytes | None:
         """Take what arrived; return None while the end is missing, then what stands behind the end."""
@@ -42,7 +52,7 @@ class ContentReader:
         return None
 
     def content(self) -> bytes:
-        """Return the message: CRLF line ends as they came, no final dot; empty when it was too big."""
+        """Return the message: CRLF line ends as they came, no final dot; empty when it is lost."""
         return b"".join(self._pieces)
 
     def _keep(self, stuffed: bytes) -> None:
@@ -51,12 +61,20 @@ class ContentReader:
             # The CRLF of the DATA command is not content; it was held back until it could be kept whole.
             piece = piece[2:]
             self._started = True
-        self._room -= len(piece)
-        if self._room < 0:
+        self.octets += len(piece)
+        if self.octets > self._max_octets:
             self.too_big = True
-            self._pieces.clear()
+            self._forget()
+        elif self._room is not None and (self.crowded_out or not self._room.cover(self.octets)):
+            self.crowded_out = True
+            self._forget()
         elif piece:
             self._pieces.append(piece)
+
+    def _forget(self) -> None:
+        self._pieces.clear()
+        if self._room is not None:
+            self._room.shrink(0)
 
 
 def stuffed_slices(content: bytes, *, with_final_dot: bool) -> Iterator[bytes]:

@@ -1,13 +1,15 @@
 """The frame of a session: lines in, replies out, mistakes counted, silence timed, an end in good order.
 
-aiosmtpd gives the protocol object, the session and, when a listener needs them, TLS, AUTH and PROXY.
+aiosmtpd gives the protocol object and its session.
 Its own loop and commands are not used: they change addresses, answer errors with 5xx and their text and keep
 the recipients of the failed mail, take lines that end in a bare LF, share size limits between sessions, let
 their one timer run while we wait for others, and cancel the relay when the client hangs up.
+TLS is asyncio's own: aiosmtpd builds on a class of asyncio's that uvloop does not use.
 """
 
 import asyncio
 import socket
+import ssl
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -27,6 +29,9 @@ COMMAND_OCTETS = 512
 ENVELOPE_OCTETS = 4096
 """MAIL and RCPT: 512, and what SIZE, 8BITMIME, DSN, AUTH and SMTPUTF8 add to it, rounded up generously."""
 
+_BLINK = 0.001
+"""Seconds: a timer for no time at all would be one for the usual time."""
+
 MAX_ERRORS = 20
 """Mistakes in one session; the number that Postfix allows (smtpd_hard_error_limit)."""
 
@@ -40,15 +45,30 @@ class Dialogue(SMTP):
     line_length_limit = READ_OCTETS
     _lines: LineReader
 
-    def __init__(self, hostname: str, command_seconds: float, sessions: Sessions) -> None:
-        """`command_seconds` is how long the client may be silent between two commands."""
+    def __init__(
+        self,
+        hostname: str,
+        command_seconds: float,
+        patience_seconds: float,
+        sessions: Sessions,
+        peer: tuple[str, int] | None,
+    ) -> None:
+        """`command_seconds` is how long the client may be silent between two commands.
+
+        `patience_seconds` is how long it may keep us waiting in all, see `new_patience`.
+        `peer` is who the client is, where the socket's other end is a balancer in between.
+        """
         # aiosmtpd clears and grows a dict of its class here, which changes the limits of every other session.
         self.command_size_limits = {}
         super().__init__(None, hostname=hostname, timeout=command_seconds, loop=asyncio.get_running_loop())
         self.command_size_limits.update({"MAIL": ENVELOPE_OCTETS, "RCPT": ENVELOPE_OCTETS})
         self._sessions = sessions
         self._verbs = self.vocabulary()
-        self._peer = ("", 0)
+        self._longest_line = ENVELOPE_OCTETS
+        self._peer = peer or ("", 0)
+        self._announced = peer is not None
+        self._command_seconds = command_seconds
+        self._patience_seconds = self._patience_left = patience_seconds
         self._errors = 0
         self._listening = False
         self._retiring = False
@@ -70,8 +90,16 @@ class Dialogue(SMTP):
         """Journal a refusal if the operator should know of it; the client gets the reply that it carries."""
 
     @abstractmethod
+    async def admit(self) -> bool:
+        """Decide before the greeting whether there is to be a session; if not, everything is said."""
+
+    @abstractmethod
     def depart(self) -> None:
         """Let go of whatever the session holds; its task may be cancelled already."""
+
+    def new_patience(self) -> None:
+        """Let the client keep us waiting as long as in the beginning: it has sent something of worth."""
+        self._patience_left = self._patience_seconds
 
     def retire(self) -> None:
         """Close the session with 421: now if it waits for a command, else after the reply that is due."""
@@ -92,18 +120,41 @@ class Dialogue(SMTP):
 
     async def content_chunk(self, seconds: float) -> bytes:
         """Return the next bytes of the content, waited for up to `seconds`; raises `PeerGone`."""
-        self._reset_timeout(seconds)
+        self._reset_timeout(max(seconds, _BLINK))
         try:
             return await self._lines.chunk()
         finally:
             self._pause_timeout()
+
+    async def encrypt(self, context: ssl.SSLContext, handshake_seconds: float) -> None:
+        """Go on under TLS; what the client had sent before is gone. The reply that it waits for must be sent.
+
+        Raises OSError when there is no agreement; the connection is lost then, and the session cancelled.
+        """
+        # Before anything is awaited: what comes from then on came through the handshake.
+        self._lines.forget()
+        transport = await self.loop.start_tls(
+            self._writer.transport,
+            self,
+            context,
+            server_side=True,
+            ssl_handshake_timeout=handshake_seconds,
+        )
+        if transport is None:
+            raise ConnectionAbortedError
+        self.transport = transport
+        # StreamWriter.start_tls waits before the handshake, and what comes then would be lost.
+        self._reader._transport = transport  # type: ignore[attr-defined]  # noqa: SLF001  # for flow control
+        self._writer._transport = transport  # type: ignore[attr-defined]  # noqa: SLF001  # no public way
+        self._over_ssl = True  # an end of file closes a TLS connection in both directions
 
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the session."""
         peer = transport.get_extra_info("peername")
-        self._peer = (peer[0], peer[1]) if peer else ("", 0)
+        if not self._announced:
+            self._peer = (peer[0], peer[1]) if peer else ("", 0)
         # asyncio does it only for sockets that name their protocol, which inherited ones need not do. Without
         # it the second reply to pipelined commands waits 40 ms for the client's acknowledgement of the first.
         with suppress(OSError):  # a Unix socket knows no such option
@@ -135,7 +186,8 @@ class Dialogue(SMTP):
         """Serve the session from greeting to goodbye; never raises."""
         self._lines = LineReader(self._reader)
         try:
-            await self.send(replies.greeting(self.hostname))
+            if await self.admit():
+                await self.send(replies.greeting(self.hostname))
             while not self._writer.is_closing():
                 await self._serve_command()
         except (PeerGone, ConnectionError):
@@ -147,7 +199,7 @@ class Dialogue(SMTP):
 
     async def _serve_command(self) -> None:
         try:
-            verb, argument = split_line(await self._next_line())
+            verb, argument = split_line(await self.next_line(self._longest_line))
             await self._perform(verb, argument)
         except (PeerGone, ConnectionError):
             raise
@@ -162,18 +214,23 @@ class Dialogue(SMTP):
         except Exception as error:  # noqa: BLE001  # The last line of defence: no text, no state, no 5xx.
             await self.send(await self.crash(error))
 
-    async def _next_line(self) -> bytes:
-        """Return the next command without its line end; raises `Refused` when that is not CRLF."""
+    async def next_line(self, max_octets: int) -> bytes:
+        """Return the next line without its line end; raises `Refused` when that is not CRLF.
+
+        Raises `LineTooLong`, and `PeerGone` when there is no next line.
+        """
         if self._retiring:
             await self.send(replies.shutting_down())
             raise PeerGone
-        self._reset_timeout()
+        began = self.loop.time()
+        self._reset_timeout(min(self._command_seconds, max(self._patience_left, _BLINK)))
         self._listening = True
         try:
-            line = await self._lines.line(ENVELOPE_OCTETS)
+            line = await self._lines.line(max_octets)
         finally:
             self._listening = False
             self._pause_timeout()
+            self._patience_left -= self.loop.time() - began
         command = line[:-2]
         if not line.endswith(b"\r\n") or b"\r" in command or b"\x00" in command:
             raise Refused(replies.bad_line())

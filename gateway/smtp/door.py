@@ -7,76 +7,28 @@
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from gateway import replies
 from gateway.delivery import Transaction
 from gateway.envelope import Envelope, Recipient, Sender
 from gateway.replies import Declined, Deferred, Refused, Reply
 from gateway.smtp import commands
-from gateway.smtp.access import AccessRules
+from gateway.smtp.budget import Reservation
 from gateway.smtp.content import ContentReader
 from gateway.smtp.dialogue import Verb
-from gateway.smtp.extensions import Extensions, mirror, missing
+from gateway.smtp.doorstep import Doorstep
+from gateway.smtp.extensions import Extensions, limits_line, mirror, missing
 from gateway.smtp.refusals import RefusalReason
+from gateway.smtp.rules import DoorRules, Household
 from gateway.smtp.sessions import Sessions
-from gateway.smtp.small_commands import SmallCommands
 
 _NOT_IN_NAMES = bytes(range(0x21)) + b"\x7f"
 """Controls and the blank."""
 
-
-class NextHop(Protocol):
-    """Where mail goes, as the door needs it."""
-
-    async def begin(self) -> Transaction:
-        """Borrow a connection; raises `Deferred` when there is none."""
-
-    async def offers(self) -> Mapping[bytes, bytes]:
-        """Return the EHLO keywords in upper case with their parameters; raises `Deferred`."""
-
-
-class Journey(Protocol):
-    """What becomes of a message after its final dot."""
-
-    async def carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Reply:
-        """Carry the message and return the client's reply."""
-
-
-class DoorJournal(Protocol):
-    """What the operator hears of the door."""
-
-    def crashed(self, trace_id: str, error: BaseException) -> None:
-        """Note an error of ours; only its class may be written down."""
-
-    def declined(self, trace_id: str, *, reason: str, reply: int) -> None:
-        """Note that a mail was not taken, and our reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class DoorRules:
-    """What one listener promises and asks."""
-
-    hostname: str
-    """Our name in the greeting."""
-    access: AccessRules = field(default_factory=AccessRules)
-    max_message_octets: int = 50 * 1024 * 1024
-    command_seconds: float = 300
-    """How long a client may be silent between commands (RFC 5321, section 4.5.3.2.7)."""
-    data_seconds: float = 180
-    """How long it may be silent within the content; counted anew with each read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Household:
-    """Whom a door calls."""
-
-    next_hop: NextHop
-    journey: Journey
-    journal: DoorJournal
-    new_trace_id: Callable[[], str]
+LEAST_RATE = 1024
+"""Octets in a second that a content must come at in the long run: less is no client but an attack."""
 
 
 @dataclass(slots=True)
@@ -86,25 +38,34 @@ class _OpenMail:
     trace_id: str
     sender: Sender
     primary: Transaction
+    room: Reservation
     recipients: list[Recipient] = field(default_factory=list)
 
 
-class Door(SmallCommands):
+class Door(Doorstep):
     """One client's session on a relay listener."""
 
-    def __init__(self, rules: DoorRules, household: Household, sessions: Sessions) -> None:
-        super().__init__(rules.hostname, rules.command_seconds, sessions)
-        self._rules = rules
-        self._household = household
-        self._extensions = Extensions((), rules.max_message_octets)
+    def __init__(
+        self,
+        rules: DoorRules,
+        household: Household,
+        sessions: Sessions,
+        peer: tuple[str, int] | None = None,
+    ) -> None:
+        """`peer` is the client where somebody has announced it."""
+        super().__init__(rules, household, sessions, peer)
+        # What can never fit is refused for good; what has no room now may come again.
+        self._max_octets = min(rules.max_message_octets, household.memory.max_octets)
+        self._extensions = Extensions((), self._max_octets, rules.max_recipients)
         self._helo = b""
-        self._protocol = "SMTP"
+        self._extended = False
         self._mail: _OpenMail | None = None
+        self._mails = 0
         self._refusal: Reply | None = None
         self._journalled: set[RefusalReason] = set()
 
     def vocabulary(self) -> Mapping[str, Verb]:
-        """Return the commands of a relay: no AUTH, no STARTTLS."""
+        """Return the commands of a relay."""
         return {
             **super().vocabulary(),
             "HELO": self.helo,
@@ -123,16 +84,20 @@ class Door(SmallCommands):
             offers = await self._household.next_hop.offers()
         except Deferred:
             offers = {}  # the session works, MAIL says what is wrong
-        self._extensions = mirror(offers, self._rules.max_message_octets)
-        self._helo, self._protocol = helo, "ESMTP"
+        extensions = mirror(
+            offers, self._max_octets, max_recipients=self._rules.max_recipients, own=self.own_lines()
+        )
+        limits = limits_line(extensions.max_recipients, self._rules.max_mails)
+        self._extensions = replace(extensions, own=(limits, *extensions.own))
+        self._helo, self._extended = helo, True
         await self.send(Reply(250, (self.hostname.encode("ascii"), *self._extensions.ehlo_lines())))
 
     async def helo(self, argument: bytes) -> None:
         """Begin anew, without extensions."""
         helo = _name(argument, "HELO hostname")
         await self._start_over()
-        self._extensions = Extensions((), self._rules.max_message_octets)
-        self._helo, self._protocol = helo, "SMTP"
+        self._extensions = Extensions((), self._max_octets, self._rules.max_recipients)
+        self._helo, self._extended = helo, False
         await self.send(Reply(250, (self.hostname.encode("ascii"),)))
 
     async def mail(self, argument: bytes) -> None:
@@ -143,11 +108,17 @@ class Door(SmallCommands):
             raise Refused(replies.bad_sequence("a mail is open already"))
         self._refusal = None
         sender = commands.parse_mail(argument)
-        self._extensions.check_sender(sender)
-        if refusal := self._rules.access.refusal(self._peer[0], sender):
+        size = self._extensions.check_sender(sender)
+        if refusal := self._rules.access.refusal(self.client, sender):
             raise refusal
-        next_hop = self._household.next_hop
-        self._mail = mail = _OpenMail(self._household.new_trace_id(), sender, await next_hop.begin())
+        if self._mails >= self._rules.max_mails:
+            raise Deferred(replies.too_many_mails(), "mails-in-session")
+        self._mails += 1
+        sender = commands.without_parameter(sender, b"AUTH")
+        next_hop, room = self._household.next_hop, self._household.memory.open()
+        self._mail = mail = _OpenMail(self._household.new_trace_id(), sender, await next_hop.begin(), room)
+        if not room.cover(size):
+            raise Deferred(replies.out_of_memory(), "memory-budget")
         if lost := missing(sender, await next_hop.offers()):
             raise Deferred(replies.extension_lost(lost))
         reply = await mail.primary.mail(sender)
@@ -164,6 +135,9 @@ class Door(SmallCommands):
             return
         recipient = commands.parse_rcpt(argument)
         self._extensions.check_recipient(recipient, mail.sender)
+        if len(mail.recipients) >= self._extensions.max_recipients:
+            await self.send(replies.too_many_recipients())
+            return
         reply = await mail.primary.rcpt(recipient)
         if reply.accepted:
             mail.recipients.append(recipient)
@@ -184,11 +158,11 @@ class Door(SmallCommands):
         if argument:
             raise Refused(replies.bad_argument("DATA"))
         await self.send(replies.go_ahead())
-        content = await self._read_content()
-        if content is None:
-            raise Refused(replies.message_too_big(self._extensions.max_octets), RefusalReason.TOO_BIG)
+        content = await self._read_content(mail.room)
         self._mail = None  # it is the relay's from here on
-        await self.send(await asyncio.shield(self._sessions.spawn(self._relay(mail, content))))
+        relay = self._sessions.spawn(self._relay(mail, content))
+        relay.add_done_callback(lambda _: mail.room.shrink(0))  # also when a stop cancels it unbegun
+        await self.send(await asyncio.shield(relay))
 
     async def rset(self, argument: bytes) -> None:
         """Give up the open mail."""
@@ -227,15 +201,27 @@ class Door(SmallCommands):
 
     def depart(self) -> None:
         """Give the connection to the next hop back, in a task of its own."""
+        super().depart()
         mail, self._mail = self._mail, None
         if mail is not None:
+            mail.room.shrink(0)
             self._sessions.spawn(mail.primary.release())
 
     async def _start_over(self) -> None:
         mail, self._mail = self._mail, None
         self._refusal = None
         if mail is not None:
+            mail.room.shrink(0)
             await mail.primary.release()
+
+    async def start_anew(self) -> None:
+        """Forget the client's name, and give up the open mail."""
+        await self._start_over()
+        self._helo, self._extended = b"", False
+
+    def may_log_in(self) -> bool:
+        """Whether this is the place for AUTH: after EHLO, outside of a mail."""
+        return self._extended and self._mail is None
 
     def _trace_id(self) -> str:
         return self._mail.trace_id if self._mail else self._household.new_trace_id()
@@ -247,14 +233,25 @@ class Door(SmallCommands):
             raise Refused(replies.bad_sequence("send MAIL first"))
         return found
 
-    async def _read_content(self) -> bytes | None:
-        """Return the message, without added dots and final dot; None when it was too big."""
-        content = ContentReader(self._extensions.max_octets)
+    async def _read_content(self, room: Reservation) -> bytes:
+        """Return the message, without added dots and final dot.
+
+        Raises `Refused` when it was too big, and `Deferred` when there was no room for it; at its end, for
+        a client listens no sooner.
+        """
+        content = ContentReader(self._extensions.max_octets, room)
+        began = self.loop.time()
         rest: bytes | None = None
         while rest is None:
-            rest = content.feed(await self.content_chunk(self._rules.data_seconds))
+            left = began + self._rules.content_seconds + content.octets / LEAST_RATE - self.loop.time()
+            rest = content.feed(await self.content_chunk(min(self._rules.data_seconds, left)))
         self._lines.unread(rest)
-        return None if content.too_big else content.content()
+        self.new_patience()
+        if content.too_big:
+            raise Refused(replies.message_too_big(self._extensions.max_octets), RefusalReason.TOO_BIG)
+        if content.crowded_out:
+            raise Deferred(replies.out_of_memory(), "memory-budget")
+        return content.content()
 
     async def _relay(self, mail: _OpenMail, content: bytes) -> Reply:
         """Carry the message and give the connection back; never raises."""
@@ -263,11 +260,15 @@ class Door(SmallCommands):
             trace_id=mail.trace_id,
             peer=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
             helo=self._helo,
-            protocol=self._protocol,
+            protocol=self.protocol if self._extended else "SMTP",
             sender=mail.sender,
             recipients=tuple(mail.recipients),
         )
         try:
+            if not self._rules.tenant.given(content):
+                reply = replies.tenant_unproven()
+                self._household.journal.declined(mail.trace_id, reason=RefusalReason.TENANT, reply=reply.code)
+                return reply
             return await self._household.journey.carry(envelope, content, mail.primary)
         except Declined as declined:
             return declined.reply

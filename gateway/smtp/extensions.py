@@ -4,6 +4,7 @@ An extension that the next hop lacks would have to be undone on the way, and und
 bounces it. CHUNKING is never advertised: without BDAT there is one way to end a message, and it is checked.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,7 +21,12 @@ _MIRRORED = (b"8BITMIME", SMTPUTF8, b"DSN", b"ENHANCEDSTATUSCODES")
 
 # Which extension allows which parameter: RFC 1870, 6152, 6531 and 3461.
 _OF_MAIL = {b"SIZE": SIZE, b"BODY": b"8BITMIME", b"SMTPUTF8": SMTPUTF8, b"RET": b"DSN", b"ENVID": b"DSN"}
+_OF_CLIENT = {**_OF_MAIL, b"AUTH": b"AUTH"}
+"""With AUTH a client says whose mail it is (RFC 4954, section 5). It is taken, and goes no further."""
 _OF_RCPT = {b"NOTIFY": b"DSN", b"ORCPT": b"DSN"}
+
+_RCPTMAX = re.compile(rb"(?:^| )RCPTMAX=([1-9][0-9]{0,5})(?: |$)", re.IGNORECASE)
+"""RFC 9422, section 3: a whole number of up to six digits."""
 
 _BODIES = (b"7BIT", b"8BITMIME")
 """BINARYMIME needs CHUNKING (RFC 3030, section 3)."""
@@ -41,14 +47,22 @@ class Extensions:
     """In the order in which EHLO shows them; empty after HELO."""
     max_octets: int
     """The largest message taken, in bytes."""
+    max_recipients: int = 1000
+    """Recipients of one mail."""
+    own: tuple[bytes, ...] = ()
+    """Whole lines of extensions that concern only the client and us."""
 
     def ehlo_lines(self) -> tuple[bytes, ...]:
         """Return the lines of the EHLO reply after the one with the host name."""
-        return tuple(b"SIZE %d" % self.max_octets if word == SIZE else word for word in self.keywords)
+        shown = (b"SIZE %d" % self.max_octets if word == SIZE else word for word in self.keywords)
+        return (*shown, *self.own)
 
-    def check_sender(self, sender: Sender) -> None:
-        """Raise `Refused` for a MAIL parameter that was not promised, or a size that is too big."""
-        parameters = self._promised(sender.parameters, _OF_MAIL)
+    def check_sender(self, sender: Sender) -> int:
+        """Return the size that the client announces, 0 when it announces none.
+
+        Raises `Refused` for a MAIL parameter that was not promised, or a size that is too big.
+        """
+        parameters = self._promised(sender.parameters, _OF_CLIENT)
         by_keyword = {parameter.keyword: parameter.value for parameter in parameters}
         if b"BODY" in by_keyword and by_keyword[b"BODY"].upper() not in _BODIES:
             raise Refused(replies.unsupported_parameter("BODY"))
@@ -59,6 +73,7 @@ class Extensions:
         if size is not None and (len(size) > 20 or int(size) > self.max_octets):  # noqa: PLR2004  # RFC 1870
             raise Refused(replies.message_too_big(self.max_octets), RefusalReason.TOO_BIG)
         _check_charset(sender.address + sender.parameters, utf8=b"SMTPUTF8" in by_keyword)
+        return int(size or 0)
 
     def check_recipient(self, recipient: Recipient, sender: Sender) -> None:
         """Raise `Refused` for a RCPT parameter that was not promised."""
@@ -68,14 +83,17 @@ class Extensions:
 
     def _promised(self, parameters: bytes, known: Mapping[bytes, bytes]) -> tuple[Parameter, ...]:
         parsed = parse_parameters(parameters)
+        promised = (*self.keywords, *(line.partition(b" ")[0] for line in self.own))
         for parameter in parsed:
-            if known.get(parameter.keyword) not in self.keywords:
+            if known.get(parameter.keyword) not in promised:
                 raise Refused(replies.unsupported_parameter(parameter.keyword.decode("ascii")))
         return parsed
 
 
-def mirror(offers: Mapping[bytes, bytes], max_octets: int) -> Extensions:
-    """Return what to advertise in front of a next hop with these `offers`; `max_octets` is our own limit.
+def mirror(
+    offers: Mapping[bytes, bytes], max_octets: int, *, max_recipients: int = 1000, own: tuple[bytes, ...] = ()
+) -> Extensions:
+    """Return what to advertise in front of a next hop with these `offers`; the maxima are our own.
 
     PIPELINING is ours whatever the next hop does, because commands are answered one by one.
     """
@@ -88,7 +106,14 @@ def mirror(offers: Mapping[bytes, bytes], max_octets: int) -> Extensions:
             limit = int(theirs)
             max_octets = min(max_octets, limit - min(GROWTH_MARGIN_OCTETS, limit // 2))
     keywords += [word for word in _MIRRORED if word in offers]
-    return Extensions(tuple(keywords), max_octets)
+    if their_most := _RCPTMAX.search(offers.get(b"LIMITS", b"")):
+        max_recipients = min(max_recipients, int(their_most[1]))
+    return Extensions(tuple(keywords), max_octets, max_recipients, own)
+
+
+def limits_line(max_recipients: int, max_mails: int) -> bytes:
+    """Return the EHLO line that says how many recipients a mail and mails a session may have (RFC 9422)."""
+    return b"LIMITS RCPTMAX=%d MAILMAX=%d" % (max_recipients, max_mails)
 
 
 def missing(sender: Sender, offers: Mapping[bytes, bytes]) -> str:

@@ -61,6 +61,11 @@ class LineReader:
                     self._held += await self._read()
         return bool(self._held)
 
+    def forget(self) -> None:
+        """Throw away all that has come (RFC 3207, section 4.2)."""
+        self._held.clear()
+        self._reader._buffer.clear()  # type: ignore[attr-defined]  # noqa: SLF001  # reading would wait
+
     def unread(self, data: bytes) -> None:
         """Put back what a chunk had too much of."""
         self._held[:0] = data

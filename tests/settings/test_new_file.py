@@ -51,6 +51,9 @@ def test_every_example_in_a_new_settings_file_is_valid(tmp_path: Path) -> None:
     (tmp_path / "dkim").mkdir()
     (tmp_path / "dkim" / "goen1.pem").touch(0o600)
     (tmp_path / "company-ca.pem").touch()
+    (tmp_path / "smtp").mkdir()
+    for name in ("fullchain.pem", "privkey.pem", "client-ca.pem"):
+        (tmp_path / "smtp" / name).touch(0o600)
     settings = load(write(tmp_path, re.sub(r"(?m)^#(?=[a-z\[])", "", settings_file({}))), {})
     assert not settings.organisation.missing
     assert settings.dkim.keys[0].private_key_file == tmp_path / "dkim/goen1.pem"

@@ -13,6 +13,7 @@ from gateway.settings.sources import _check, _fault, _merged, known_names
 from gateway.settings.values import read_domain, read_next_hop
 
 DOOR = '[[relay.listeners]]\nname = "branch"\n'
+CLIENTS = 'client_ca_file = "ca.pem"\nclient_names = ["mail.example.com"]'
 NEXT_HOP = 'next_hop = "mail.example.com"'
 REQUIRED = {"GOEN_RELAY__NEXT_HOP": "mail.example.com", "GOEN_WEB__PUBLIC_URL": "https://next.example.com"}
 
@@ -97,6 +98,19 @@ RELAY_FAULTS = [
     ("max_message_mb = 1.5", "max_message_mb", "whole number"),
     ("max_message_mb = true", "max_message_mb", "whole number"),
     ("deadline_seconds = 600", "deadline_seconds", "at most 590"),
+    ('allowed_networks = ["0.0.0.0/1", "128.0.0.0/1"]', "allowed_networks", "open relay"),
+    ('allowed_networks = ["::/1", "10.0.0.0/8", "8000::/1"]', "allowed_networks", "open relay"),
+    ('tls = "required"', "private_key_file", "needed for tls"),
+    ('certificate_file = "goen.toml"', "private_key_file", "together with certificate_file"),
+    ('auth = "optional"', "auth", "without TLS"),
+    ('client_names = ["mail.example.com"]', "client_names", "without client_ca_file"),
+    ('client_ca_file = "goen.toml"', "client_ca_file", "without certificate_file"),
+    ('tenant_headers = ["X-Tenant"]', "tenant_headers", "header field"),
+    ('tenant_headers = ["X Tenant: a"]', "tenant_headers", "header field"),
+    ('tenant_headers = ["X-Tenant: é"]', "tenant_headers", "ASCII"),
+    ("max_connections = 0", "max_connections", "at least 1"),
+    ("memory_mb = 0", "memory_mb", "at least 1"),
+    ('proxy_protocol_from = ["0.0.0.0/0"]', "proxy_protocol_from", "everyone"),
 ]
 
 
@@ -108,9 +122,6 @@ def test_a_faulty_relay_setting_is_named(tmp_path: Path, relay: str, key: str, w
 
 
 OTHER_FAULTS = [
-    ('[next_hop]\ntls = "maybe"', "next_hop.tls", "'auto', 'none' or 'require'"),
-    ('[next_hop]\nca_file = "absent.pem"', "next_hop.ca_file", "not a file"),
-    ('[next_hop]\ntls = "none"\nca_file = "goen.toml"', "next_hop.ca_file", "of no use"),
     (f'{DOOR}listen = "127.0.0.1:2525"', "relay.listeners", "as relay does (entry 1)"),
     (f'{DOOR}listen = "0.0.0.0:26"', "relay.listeners.allowed_networks", "must list who may send mail"),
     (f'{DOOR}listen = "127.0.0.1:26"\n{DOOR}listen = "127.0.0.1:27"', "relay.listeners", "two named branch"),
@@ -169,6 +180,42 @@ def test_a_faulty_setting_of_another_section_is_named(
     assert [fault.where for fault in found if words in fault.what] == [where]
 
 
+def with_certificate(folder: Path, rest: str) -> Path:
+    """Return a settings file whose first door has a certificate, and these settings."""
+    for name in ("c.pem", "k.pem"):
+        (folder / name).touch(0o600)
+    files = 'certificate_file = "c.pem"\nprivate_key_file = "k.pem"\n'
+    return write(folder, with_required(relay=files + rest))
+
+
+def test_a_door_with_a_certificate_offers_encryption_unless_told_otherwise(tmp_path: Path) -> None:
+    (first, second) = load(with_certificate(tmp_path, f'{DOOR}listen = "127.0.0.1:26"\n'), {}).relay.doors
+    assert (first.name, first.encryption) == ("relay", "optional")
+    assert (second.name, second.encryption) == ("branch", "none")
+    strict = load(with_certificate(tmp_path, 'tls = "required"'), {})
+    assert strict.relay.doors[0].encryption == "required"
+    (fault,) = faults_of(with_certificate(tmp_path, 'tls = "none"'))
+    assert (fault.where, "of no use" in fault.what) == ("relay.private_key_file", True)
+
+
+@pytest.mark.parametrize("proof", ['auth = "required"', 'auth = "optional"', CLIENTS])
+def test_a_door_to_other_machines_needs_some_proof_of_who_sends(tmp_path: Path, proof: str) -> None:
+    """A login, or a certificate, is as good as a network."""
+    (tmp_path / "ca.pem").touch()
+    outside = 'listen = "0.0.0.0:587"\n'
+    (fault,) = faults_of(with_certificate(tmp_path, outside))
+    assert fault.where == "relay.allowed_networks"
+    door = load(with_certificate(tmp_path, outside + proof), {}).relay.doors[0]
+    loopback = [str(network) for network in door.allowed_networks]
+    assert loopback == ([] if "required" in proof else ["127.0.0.0/8", "::1/128"])
+
+
+def test_networks_beside_a_required_login_are_refused_because_they_would_open_nothing(tmp_path: Path) -> None:
+    path = with_certificate(tmp_path, 'auth = "required"\nallowed_networks = ["10.0.0.0/8"]')
+    (fault,) = faults_of(path)
+    assert (fault.where, "of no use" in fault.what) == ("relay.allowed_networks", True)
+
+
 @pytest.mark.parametrize("mode", [0o604, 0o602, 0o620, 0o666, 0o644])
 def test_a_signing_key_that_others_can_read_or_change_is_refused(tmp_path: Path, mode: int) -> None:
     (tmp_path / "key.pem").touch()
@@ -221,24 +268,6 @@ def test_a_next_hop_that_is_our_own_listener_is_a_fault(listen: str, next_hop: s
         assert ["loop" in fault.what for fault in faults_of(None, environ)] == [True]
     else:
         assert str(load(None, environ).relay.listen) == listen
-
-
-@pytest.mark.parametrize(
-    ("next_hop", "mode", "needed"),
-    [
-        ("127.0.0.1:1025", "auto", False),
-        ("localhost:1025", "auto", False),
-        ("[::1]:1025", "auto", False),
-        ("mail.example.com", "auto", True),
-        ("10.0.0.1", "auto", True),
-        ("10.0.0.1", "none", False),
-        ("127.0.0.1:1025", "require", True),
-    ],
-)
-def test_auto_encrypts_everywhere_but_on_this_machine(next_hop: str, mode: str, *, needed: bool) -> None:
-    environ = REQUIRED | {"GOEN_RELAY__NEXT_HOP": next_hop, "GOEN_NEXT_HOP__TLS": mode}
-    settings = load(None, environ)
-    assert settings.next_hop.needs_tls(settings.relay.next_hop[0]) is needed
 
 
 def test_internal_domains_default_to_the_sender_domains() -> None:

@@ -3,16 +3,19 @@
 import asyncio
 import itertools
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import uvloop
 
 from gateway.smtp.connection import NextHopAddress, Timeouts
-from gateway.smtp.door import DoorRules, Household
+from gateway.smtp.crowd import Crowd
 from gateway.smtp.listener import Listener, listen
 from gateway.smtp.next_hop import PooledNextHop, PoolLimits
+from gateway.smtp.rules import DoorRules, Household
 from tests.smtp.recording import Client, RecordingJournal, RecordingNextHop, StraightJourney
 
 
@@ -25,10 +28,11 @@ class House:
     journal: RecordingJournal
     journey: StraightJourney
     listener: Listener
+    crowd: Crowd
     clients: list[Client] = field(default_factory=list)
 
-    async def client(self) -> Client:
-        client = await Client.connect(self.listener.port)
+    async def client(self, tls: ssl.SSLContext | None = None) -> Client:
+        client = await Client.connect(self.listener.port, tls)
         self.clients.append(client)
         return client
 
@@ -59,6 +63,7 @@ async def open_house(hop: RecordingNextHop) -> AsyncIterator[OpenHouse]:
         timeouts: Timeouts | None = None,
         limits: PoolLimits | None = None,
         offers_seconds: float = 300,
+        **called: Any,
     ) -> House:
         pool = PooledNextHop(
             NextHopAddress("127.0.0.1", hop.port, helo_name=b"gw.test"),
@@ -67,11 +72,11 @@ async def open_house(hop: RecordingNextHop) -> AsyncIterator[OpenHouse]:
             offers_seconds=offers_seconds,
         )
         journal, journey, numbers = RecordingJournal(), StraightJourney(), itertools.count(1)
-        household = Household(pool, journey, journal, lambda: f"G-{next(numbers)}")
+        household = Household(pool, journey, journal, lambda: f"G-{next(numbers)}", **called)
         listener = await listen(
             socket.create_server(("127.0.0.1", 0)), rules or DoorRules("gw.test"), household
         )
-        houses.append(House(hop, pool, journal, journey, listener))
+        houses.append(House(hop, pool, journal, journey, listener, household.crowd))
         return houses[-1]
 
     yield build

@@ -35,6 +35,8 @@ _USUAL = {
     "GREETING": b"220 hop.test ESMTP\r\n",
     "HELO": b"250 hop.test\r\n",
     "STARTTLS": b"220 2.0.0 Go\r\n",
+    "AUTH": b"235 2.7.0 welcome\r\n",
+    "RESPONSE": b"235 2.7.0 welcome\r\n",
     "MAIL": b"250 2.1.0 sender fine\r\n",
     "RCPT": b"250 2.1.5 recipient fine\r\n",
     "DATA": b"354 go on\r\n",
@@ -59,6 +61,8 @@ class RecordingNextHop:
 
     offers: tuple[str, ...] = USUAL_OFFERS
     tls: ssl.SSLContext | None = None
+    implicit: bool = False
+    """Whether TLS begins with the first byte; else STARTTLS is offered. To be set before `start`."""
     answers: defaultdict[str, deque[Answer]] = field(default_factory=lambda: defaultdict(deque))
     """Verb, GREETING or DOT → the answers to give first, before the usual one."""
     commands: list[bytes] = field(default_factory=list)
@@ -73,11 +77,18 @@ class RecordingNextHop:
     port: int = 0
     _server: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _readers: list[asyncio.StreamReader] = field(default_factory=list)
     _gates: dict[str, asyncio.Event] = field(default_factory=dict)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=1 << 25)
+        self._server = await asyncio.start_server(
+            self._serve,
+            "127.0.0.1",
+            self.port,
+            limit=1 << 25,
+            ssl=self.tls if self.implicit else None,
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -104,6 +115,10 @@ class RecordingNextHop:
     def heard(self, verb: bytes) -> list[bytes]:
         return [line for line in self.commands if line.upper().startswith(verb)]
 
+    def unread(self) -> list[bytes]:
+        """Return what has arrived on each connection behind the command that is being answered."""
+        return [bytes(reader._buffer) for reader in self._readers]  # type: ignore[attr-defined]  # asyncio's own
+
     def close_all(self) -> None:
         """Close every connection, as a server does whose patience is at an end."""
         for writer in tuple(self._writers):
@@ -118,9 +133,10 @@ class RecordingNextHop:
         self.connections += 1
         self.open_connections += 1
         self._writers.add(writer)
+        self._readers.append(reader)
         try:
             await self._converse(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
             pass
         finally:
             self.open_connections -= 1
@@ -129,12 +145,14 @@ class RecordingNextHop:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         mail = Received(b"", [])
-        encrypted = False
+        encrypted = self.implicit
+        said = b""
         await self._say(writer, "GREETING")
         while True:
             line = (await reader.readuntil(b"\r\n"))[:-2]
             self.commands.append(line)
-            verb = line.partition(b" ")[0].upper().decode()
+            # Behind a 334 comes no command but an answer (RFC 4954, section 4).
+            verb = "RESPONSE" if said[:3] == b"334" else line.partition(b" ")[0].upper().decode()
             usual = self._ehlo(encrypted=encrypted) if verb == "EHLO" else None
             said = await self._say(writer, verb, usual)
             if verb == "QUIT":
@@ -196,6 +214,8 @@ class RecordingJournal:
     """Of each mail that was not taken, our reason and the code of the reply."""
     trace_ids: list[str] = field(default_factory=list)
     """Those of `lines`."""
+    turned: list[tuple[str, str]] = field(default_factory=list)
+    """Door and reason of each connection that ended outside of any mail."""
 
     def crashed(self, trace_id: str, error: BaseException) -> None:
         self.crashes.append((trace_id, error))
@@ -204,6 +224,9 @@ class RecordingJournal:
         assert trace_id.startswith("G-")
         self.trace_ids.append(trace_id)
         self.lines.append((reason, reply))
+
+    def turned_away(self, door: str, *, reason: str) -> None:
+        self.turned.append((door, reason))
 
 
 @dataclass
@@ -238,8 +261,13 @@ class Client:
         self.writer = writer
 
     @classmethod
-    async def connect(cls, port: int) -> Self:
-        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=1 << 20))
+    async def connect(cls, port: int, tls: ssl.SSLContext | None = None) -> Self:
+        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=1 << 20, ssl=tls))
+
+    async def start_tls(self, tls: ssl.SSLContext) -> None:
+        """Say STARTTLS and make the handshake."""
+        assert (await self.ask(b"STARTTLS")).startswith(b"220 ")
+        await self.writer.start_tls(tls)
 
     def write(self, data: bytes) -> None:
         self.writer.write(data)
@@ -273,6 +301,14 @@ class Client:
     async def open_mail(self) -> None:
         """Get to where DATA may be said."""
         await self.greet()
+        await self._open_mail()
+
+    async def open_mail_again(self) -> None:
+        """Get there after a handshake, behind which no greeting comes."""
+        await self.ask(b"EHLO client.test")
+        await self._open_mail()
+
+    async def _open_mail(self) -> None:
         assert (await self.ask(b"MAIL FROM:<hr@example.com>")).startswith(b"250")
         assert (await self.ask(b"RCPT TO:<yamada@example.jp>")).startswith(b"250")
 

@@ -26,7 +26,7 @@ from typing import Literal
 import pytest
 
 from gateway.smtp.access import AccessRules
-from gateway.smtp.door import DoorRules
+from gateway.smtp.rules import DoorRules
 from tests.smtp.conftest import OpenHouse
 from tests.smtp.recording import PATIENCE, Client, Fault, RecordingNextHop
 

@@ -8,7 +8,8 @@ import pytest
 from aiosmtpd.smtp import SMTP
 
 from gateway.smtp.access import AccessRules
-from gateway.smtp.door import Door, DoorRules
+from gateway.smtp.door import Door
+from gateway.smtp.rules import DoorRules
 from tests.smtp.conftest import House, OpenHouse
 from tests.smtp.recording import Client, Fault, RecordingNextHop, eventually
 
