@@ -14,7 +14,7 @@ _GREETING = (
 )
 """How a letter goes on in the line of its addressee."""
 _ADDRESSEE_JA = re.compile(
-    rf"(?:(?i:dear|to|hi|hello)\s+)?(?P<name>\S.{{0,59}}?)\s*{HONORIFIC}"
+    rf"(?:(?i:dear|to[:：]?|hi|hello)\s+)?(?P<name>\S.{{0,59}}?)\s*{HONORIFIC}"
     rf"(?:\s*[（(【\[][^）)】\]]{{0,30}}[）)】\]])?\s*(?:[、,，:：。.]?$|[、,，\s]\s*(?={_GREETING}))"
 )
 _ADDRESSEE_EN = re.compile(

@@ -19,7 +19,7 @@ _IN_QUOTES = (
     re.compile(r"【([^【】\n]{1,40}職)】"),
 )
 _WITHOUT_QUOTES = (
-    re.compile(rf"(?<!{_BARE})({_BARE}{{1,30}}職){_APPLIED}"),
+    re.compile(rf"(?<!{_BARE})({_BARE}{{1,30}}職)(?:{_APPLIED}|の(?:書類)?選考)"),
     re.compile(rf"(?<!{_BARE})({_BARE}{{2,30}})(?:の)?ポジション{_APPLIED}"),
 )
 _BEFORE_JOB = re.compile(r"^(?:度|回|日|般|今回|今般|先日|先般|弊社|当社|小社|貴社|御社|弊団体|株式会社)+")
@@ -34,7 +34,7 @@ _LABEL = re.compile(
     ^ [\ \t\u3000■□◆◇●○・*▼▶※\#-]{0,10} [【\[〔<＜]? [^\S\n]?
     (?: (?: ご?応募 | 募集 | 採用 | 希望 )? (?: 職種 | ポジション | 求人 ) (?: 名 | タイトル )?
       | job \s title | job | position (?: \s applied \s for )? | role | vacancy )
-    [^\S\n]? (?: [】\]〕>＞] [^\S\n]{0,9} [:：]? | [^\S\n]{0,9} [:：] ) [^\S\n]{0,9} (\S.{0,80}) $
+    [^\S\n]? (?: [】\]〕>＞] [^\S\n]{0,9} [:：]? \n? | [^\S\n]{0,9} [:：] ) [^\S\n]{0,9} (\S.{0,80}) $
     """
 )
 _SIGN_OFF = re.compile(
@@ -57,11 +57,15 @@ _ENGLISH = (
     re.compile(
         rf"(?i)\b(?:for|to|in|about|regarding)\s(?:our|the|an?)\s(?:position|role|post|job)\s(?:of|as)\s(?:an?\s|the\s)?{_LAZY}{_AFTER}"
     ),
+    re.compile(rf"(?i)\bthe\s(?:position|post)\sof\s(?:an?\s|the\s)?{_LAZY}\s(?:at|has|is|in|with)\b"),
+    re.compile(
+        rf"(?i)\bappl(?:ied|ying|ication)\sto\s[^\n.,;]{{1,40}}?\sas\s(?:an?|our|the)\s{_LAZY}{_AFTER}"
+    ),
     re.compile(
         rf"(?i)\b(?:application|applied|applying|candidacy|candidate)\s(?:for|as)\s(?:an?\s)?{_LAZY}{_AFTER}"
     ),
 )
-_NEEDS_CAPITAL = (False, True, True)
+_NEEDS_CAPITAL = (False, True, True, True, True)
 _NO_JOB_EN = names.table(
     """
     a an the this that these those such any other another some all each every no one our your their his her

@@ -172,6 +172,8 @@ NOBODY = [
     *("To Whom It May Concern", "Dear Example Team,", "Dear Software Engineer and Friends,"),
 ]
 LINES = [
+    ("勅使河原権左衛門様", "勅使河原権左衛門"),
+    ("To: 山田 太郎 様", "山田 太郎"),
     ("Dear Mr.Yamada,", "Yamada"),
     ("Dear Mr. 山田様,", "山田"),
     ("Dear Jane, Thank you for your application.", "Jane"),
@@ -207,6 +209,7 @@ LINES = [
     ("鈴木さん、先日はありがとうございました。", "鈴木"),
 ]
 NOBODY_IN = [
+    "勅使河原権左衛門丞様",
     "Hi John, Mary,",
     "Hi John, Mary Smith",
     "Hi John, and everybody,",

@@ -164,6 +164,13 @@ MAILS: dict[str, tuple[int, Mail]] = {
     "attributions": (20_000, text(b"From: x\r\n")),
     "half-open corner brackets": (40_000, text("「".encode())),
     "honorifics": (40_000, text("様の".encode())),
+    # Of a letter's words ten thousand characters are read, so these are short.
+    "letter of empty lines": (2_400, text(b"\r\n ", start=b"", end=MARKER)),
+    "letter of labels": (800, text("■職種：\r\n".encode(), start=b"", end=MARKER)),
+    "letter of results": (800, text("最終面接,結果".encode(), start=b"", end=MARKER)),
+    "letter of recommendations": (800, text("推薦いただき".encode(), start=b"", end=MARKER)),
+    "letter of positions": (2_400, text(b"interest in the a position ", start=b"", end=MARKER)),
+    "letter of names": (2_400, text(b"Dear A ", start=b"", end=MARKER)),
     "escape sequences": (20_000, text(b"\x1b(B", b"Content-Type: text/plain; charset=iso-2022-jp\r\n")),
     "one line": (40_000, text(b"a", PLAIN + QUOTED_PRINTABLE, b"", MARKER)),
     "blanks": (20_000, text(b" \t", end=b"x\r\n")),

@@ -5,6 +5,14 @@ import pytest
 from gateway.mail import jobs, words
 
 LETTERS = [
+    ("【応募職種】\nバックエンドエンジニア", ["バックエンドエンジニア"]),
+    ("【応募職種】\n\n選考の結果", []),
+    ("Webデザイナー職の選考につきまして", ["Webデザイナー職"]),
+    ("転職の選考につきまして", []),
+    ("The position of Warehouse Associate has been filled.", ["Warehouse Associate"]),
+    ("The position of trust has been filled.", []),
+    ("Thank you for applying to Example as a Sales Manager.", ["Sales Manager"]),
+    ("Thank you for applying to us as the company grows.", []),
     ("職種：" + "営業と" * 21, []),
     ("職種：" + "営業と" * 20, ["営業と" * 20]),
     ("for the iOS Developer position", ["iOS Developer"]),
