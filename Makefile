@@ -8,7 +8,7 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check
 VERSION = $(shell $(BIN)/python -c "import gateway; print(gateway.__version__)")
 SECONDS ?= 600
 
-.PHONY: help install dev run test check format e2e fuzz bench sweep lock release clean
+.PHONY: help install dev run test check format e2e fuzz bench bench-relay sweep lock release clean
 
 help:  ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -59,6 +59,9 @@ bench: dev  ## how fast: capturing, pre-filter, scanner, one copy beside the sta
 	$(BIN)/python -m bench.scanner
 	$(BIN)/python -m bench.rewrite
 	$(BIN)/python -m bench.memory
+
+bench-relay: dev  ## the whole relay beside Postfix: mails per second, added delay, marked mail; needs Postfix
+	$(BIN)/python -m bench.relay
 
 sweep: dev  ## what the mail engine makes of real mails of yours: MAILS=a folder or mbox files
 	@test -n "$(MAILS)" || { echo "which mails? make sweep MAILS=/path/to/folder"; exit 2; }

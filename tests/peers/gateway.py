@@ -80,11 +80,11 @@ class Gateway:
         rows: list[dict[str, Any]] = json.loads(self.goen(*arguments, "--json"))
         return rows
 
-    def start(self) -> None:
-        """Start it and wait until it takes mail."""
+    def start(self, *arguments: str) -> None:
+        """Start it, all or as the arguments of `goen serve` say, and wait until it takes mail."""
         with (self.folder / "journal").open("ab") as journal:
             self.process = subprocess.Popen(
-                [GOEN, "--settings", str(self.folder / "goen.toml"), "serve"],
+                [GOEN, "--settings", str(self.folder / "goen.toml"), "serve", *arguments],
                 stdout=subprocess.DEVNULL,
                 stderr=journal,
             )
