@@ -181,6 +181,21 @@ def test_the_html_footer_is_ascii_without_foreign_assets_and_fits_mail_lines(
     assert f"&#{ord('髙')};" in footer.html
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "style",
+    ["white-space:normal", "font-weight:normal", "font-style:normal", "text-align:left", "color:#222222"],
+)
+def test_what_stands_around_the_html_footer_does_not_change_it(
+    rendering: Rendering, language: str, style: str
+) -> None:
+    """In `<pre>` its lines ran out of the window, in a heading all of it was bold, on black its link unseen."""
+    footer = rendering.footer(language, link=LINK, company="Example", partners=["A"])
+    assert style in re.sub(r"\s", "", footer.html)
+    assert 'style="color:#0b57d0' in footer.html
+    assert 'bgcolor="#ffffff"' in footer.html
+
+
 def test_a_link_longer_than_a_line_is_not_broken(rendering: Rendering) -> None:
     link = "https://goen.example.com/" + "a" * 100
     footer = rendering.footer("en", link=link, company="Example", partners=["Example Agency"])
@@ -230,56 +245,56 @@ BROKEN: list[tuple[str, tuple[str, str], int | None, int | None, str]] = [
     ("footer/ascii.txt", ("{{ link }}", ""), 13, 60, "the link is missing"),
     ("footer/ascii.txt", ("Nothing goes", "Nothing—nothing—goes"), 10, 8, "not ASCII; write “-”"),
     ("footer/ascii.txt", ("{{ link }}", "{{ link }}\n{{ company }}"), 9, 4, "“company”"),
-    ("footer/en.html", ("{{ company }}", "{{ link }}"), 14, 13, "2 times"),
+    ("footer/en.html", ("{{ company }}", "{{ link }}"), 18, 13, "2 times"),
     (
         "footer/en.html",
         ('href="{{ link }}"', "title"),
-        21,
+        25,
         9,
         'the link is missing: add <a href="{{ link }}">',
     ),
-    ("footer/en.html", ("{{ link }}", "{{ link }}?a=b"), 14, 1, "the one link"),
+    ("footer/en.html", ("{{ link }}", "{{ link }}?a=b"), 18, 1, "the one link"),
     (
         "footer/en.html",
-        ('<a href="{{ link }}">See', '<a title="{{ link }}">See'),
-        14,
+        ('href="{{ link }}" style', 'title="{{ link }}" style'),
+        18,
         1,
         "belongs into href=",
     ),
-    ("footer/en.html", ('<a href="{{ link }}">See', "{{ link }}<a>See"), 14, 1, "belongs into href="),
-    ("footer/en.html", ("{{ company }}", '<a href="mailto:a@example.com">a</a>'), 5, 1, "the one link"),
-    ("footer/en.html", ("{{ company }}", "https://example.com/"), 5, 1, "second link"),
-    ("footer/en.html", ("{{ company }}", "<script>x</script>"), 5, 1, "<script>"),
-    ("footer/en.html", ("{{ company }}", '<img src="x.png">'), 5, 1, "<img>"),
-    ("footer/en.html", ("{{ company }}", '<b onclick="x">a</b>'), 5, 1, "onclick="),
-    ("footer/en.html", ("{{ company }}", '<b class="x">a</b>'), 5, 1, "write style= instead"),
-    ("footer/en.html", ("{{ company }}", '<b style="background:url(x)">a</b>'), 5, 1, "fetch"),
-    ("footer/en.html", ("{{ company }}", '<b style="background:u\\72l(x)">a</b>'), 5, 1, "fetch"),
+    ("footer/en.html", ('<a href="{{ link }}"', "{{ link }}<a"), 18, 1, "belongs into href="),
+    ("footer/en.html", ("{{ company }}", '<a href="mailto:a@example.com">a</a>'), 9, 1, "the one link"),
+    ("footer/en.html", ("{{ company }}", "https://example.com/"), 9, 1, "second link"),
+    ("footer/en.html", ("{{ company }}", "<script>x</script>"), 9, 1, "<script>"),
+    ("footer/en.html", ("{{ company }}", '<img src="x.png">'), 9, 1, "<img>"),
+    ("footer/en.html", ("{{ company }}", '<b onclick="x">a</b>'), 9, 1, "onclick="),
+    ("footer/en.html", ("{{ company }}", '<b class="x">a</b>'), 9, 1, "write style= instead"),
+    ("footer/en.html", ("{{ company }}", '<b style="background:url(x)">a</b>'), 9, 1, "fetch"),
+    ("footer/en.html", ("{{ company }}", '<b style="background:u\\72l(x)">a</b>'), 9, 1, "fetch"),
     (
         "footer/en.html",
         ("{{ company }}", "<table><tr><td>a</td></tr></table>"),
-        5,
+        9,
         1,
         'lacks role="presentation"',
     ),
     (
         "footer/en.html",
         ("{{ company }}", "<b>{{ company }}"),
-        19,
+        23,
         1,
         "</td> closes nothing here, <b> is open",
     ),
-    ("footer/en.html", ("{{ company }}", "{{ company }}</b>"), 5, 14, "</b> closes nothing here"),
-    ("footer/en.html", ("{{ company }}", "<b/>"), 5, 1, "write <b></b>"),
-    ("footer/en.html", ("{{ company }}", "<!-- a -->"), 5, 1, "a comment is sent"),
-    ("footer/en.html", ("{{ company }}", "<![if mso]>"), 5, 1, "middle of a page"),
-    ("footer/en.html", ("{{ company }}", "<!doctype html>"), 5, 1, "middle of a page"),
-    ("footer/en.html", ("{{ company }}", "<?xml?>"), 5, 1, "middle of a page"),
-    ("footer/en.html", ("{{ company }}", "あ" * 200), 5, 1, "over 998 octets"),
-    ("footer/en.html", ("</table>", ""), 1, 1, "<table> is not closed; add </table>"),
-    ("footer/en.html", ("</table>", "</table>\nBye"), 22, 1, "outside of"),
-    ("footer/en.html", ("</table>", "</table>\n<p>Bye</p>"), 22, 1, "outside of"),
-    ("footer/en.html", ("</table>", "</table"), 1, 1, "<table> is not closed"),
+    ("footer/en.html", ("{{ company }}", "{{ company }}</b>"), 9, 14, "</b> closes nothing here"),
+    ("footer/en.html", ("{{ company }}", "<b/>"), 9, 1, "write <b></b>"),
+    ("footer/en.html", ("{{ company }}", "<!-- a -->"), 9, 1, "a comment is sent"),
+    ("footer/en.html", ("{{ company }}", "<![if mso]>"), 9, 1, "middle of a page"),
+    ("footer/en.html", ("{{ company }}", "<!doctype html>"), 9, 1, "middle of a page"),
+    ("footer/en.html", ("{{ company }}", "<?xml?>"), 9, 1, "middle of a page"),
+    ("footer/en.html", ("{{ company }}", "あ" * 200), 9, 1, "over 998 octets"),
+    ("footer/en.html", ("</table>", ""), 2, 1, "<table> is not closed; add </table>"),
+    ("footer/en.html", ("</table>", "</table>\nBye"), 26, 1, "outside of"),
+    ("footer/en.html", ("</table>", "</table>\n<p>Bye</p>"), 26, 1, "outside of"),
+    ("footer/en.html", ("</table>", "</table"), 2, 1, "<table> is not closed"),
     ("consent/2026-11/ja.html", ("partner.licence_no", "partner.licence"), 6, None, "licence"),
     ("consent/2026-11/en.html", ("{% set statement %}", "{% set sentence %}"), None, None, "beside the box"),
     ("pages/layout.html", ("{{ title }}", "{{ headline }}"), 8, 17, "“headline”"),
