@@ -50,8 +50,9 @@ def test_each_rewritten_mail_is_read_by_the_standard_library(name: str) -> None:
     message = email.message_from_bytes((folder / "out.eml").read_bytes(), policy=policy.default)
     body = message.get_body(("related", "html", "plain"))
     assert body is not None
-    alternative = message.get_content_type() == "multipart/alternative"
-    for branch in message.iter_parts() if alternative else [body]:
+    alternatives = (part for part in message.walk() if part.get_content_type() == "multipart/alternative")
+    alternative = next(alternatives, None)
+    for branch in alternative.iter_parts() if alternative is not None else [body]:
         texts = [
             part.get_payload(decode=True) for part in branch.walk() if part.get_content_maintype() == "text"
         ]
