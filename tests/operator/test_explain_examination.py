@@ -142,6 +142,13 @@ def test_a_broken_marker_in_html_is_found_through_its_tags(samples: Circumstance
     assert (almost.words, almost.line, almost.column) == ("[[relay:rejction", 2, 4)
 
 
+def test_a_marker_in_quoted_html_is_not_taken_for_a_hidden_one(samples: Circumstances) -> None:
+    html = text("<p>x</p><blockquote>[[relay:rejection]]</blockquote>", b"Content-Type: text/html\r\n")
+    found = explain(case(html, samples))
+    assert found.reason == "marker-quoted"
+    assert "Subject" not in " ".join(found.advice)
+
+
 def test_unmarked_mail_that_could_not_be_rewritten_either_says_so(samples: Circumstances) -> None:
     found = explain(case(b"List-Id: x\r\n" + text("nothing"), samples))
     assert "With a marker it would pass as well" in found.advice[-1]
@@ -216,6 +223,12 @@ def test_quoted_mail_is_shown_with_its_lines_and_the_markers_in_it(samples: Circ
     assert [(marker.line, marker.quoted) for marker in part.markers] == [(2, False), (4, True)]
 
 
+def test_quoted_stretches_that_touch_are_one(samples: Circumstances) -> None:
+    lines = "<p>x</p>\n<blockquote>a</blockquote>\n<blockquote>b</blockquote>\n<p>[[relay:rejection]]</p>"
+    (part,) = explain(case(text(lines, b"Content-Type: text/html\r\n"), samples)).parts
+    assert part.quoted_lines == ((2, 3),)
+
+
 def test_parts_are_numbered_and_their_roles_told(corpus: dict[str, bytes], samples: Circumstances) -> None:
     found = explain(case(corpus["body-and-attachment"], samples))
     assert [part.number for part in found.parts][:2] == ["0", "1"]
@@ -235,6 +248,12 @@ def test_what_the_mail_says_comes_with_source_and_confidence(samples: Circumstan
     assert candidate.name.confidence is Confidence.HIGH
     assert candidate.stage is not None
     assert candidate.stage.source is Source.MARKER
+
+
+def test_with_two_candidates_the_name_in_the_text_is_nobodys(samples: Circumstances) -> None:
+    taro, other = explain(case(MARKED, samples, ("taro@example.jp", "other@example.jp"))).candidates
+    assert taro.name is not None
+    assert other.name is None
 
 
 def test_the_first_copy_of_each_kind_shows_what_is_other_in_it(samples: Circumstances) -> None:

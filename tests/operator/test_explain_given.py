@@ -55,6 +55,7 @@ def test_a_line_of_the_text_that_begins_like_a_mailbox_is_no_other_mail() -> Non
 def test_what_the_gateway_refuses_is_left_for_it_to_refuse() -> None:
     raw = MAIL + b"bare\rreturn and \0\r\n"
     assert understood(raw)[0] == raw
+    assert understood(raw.replace(b"\r\n", b"\n"))[0] == raw
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ def assumed(header: str, *to: str, sender: str | None = None) -> tuple[bytes, li
         (b'"Yamada, Taro" <taro@example.jp>', [b"taro@example.jp"]),
         (b'"x@example.org" <taro@example.jp>', [b"taro@example.jp"]),
         (b"x@example.org <taro@example.jp>", [b"taro@example.jp"]),
+        (b"<taro@example.jp> x@example.org", [b"taro@example.jp"]),
         (b"taro@example.jp (x@example.org)", [b"taro@example.jp"]),
         (b"team: a@example.jp, b@example.jp;", [b"a@example.jp", b"b@example.jp"]),
         (b"undisclosed-recipients:;", []),

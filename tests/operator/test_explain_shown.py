@@ -81,6 +81,11 @@ def test_a_person_reads_the_verdict_first_and_no_line_steers_the_terminal(evil: 
     assert "\\x1b[31mred\\u202e" in whole
 
 
+def test_what_to_do_is_made_harmless_too(evil: Explanation) -> None:
+    hinted = replace(evil, advice=("It declares \x1b[2J.",))
+    assert "It declares \\x1b[2J." in [line.text for line in as_lines(hinted, width=80)]
+
+
 def test_lines_about_the_mail_are_cut_to_the_width(evil: Explanation) -> None:
     lines = [line.text for line in as_lines(evil, width=80)]
     after = lines.index("Envelope")
