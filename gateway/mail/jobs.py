@@ -49,13 +49,15 @@ _AFTER = (
     r"(?=\s(?:at|with|in|within|on|here|has|have|and|was|is|we|but|to|role|position|job)\b"
     r"|\s?[,.;:!?\n()–—]|\s-\s|$)"
 )
-_ENGLISH = (
+_NAMED_EN = re.compile(
+    r"(?i)\b(?:for|(?:appl(?:y|ied|ying)|application)\sto|interest(?:ed)?\sin|about|regarding)"
+    rf"\s(?:our|the|an?)\s{_LAZY}\s{_IS_JOB}"
+)
+"""With the word for a job behind it, a title may be written small."""
+_CAPITAL_EN = (
     re.compile(
-        r"(?i)\b(?:for|(?:appl(?:y|ied|ying)|application)\sto|interest(?:ed)?\sin|about|regarding)"
-        rf"\s(?:our|the|an?)\s{_LAZY}\s{_IS_JOB}"
-    ),
-    re.compile(
-        rf"(?i)\b(?:for|to|in|about|regarding)\s(?:our|the|an?)\s(?:position|role|post|job)\s(?:of|as)\s(?:an?\s|the\s)?{_LAZY}{_AFTER}"
+        r"(?i)\b(?:for|to|in|about|regarding)\s(?:our|the|an?)\s(?:position|role|post|job)\s(?:of|as)\s"
+        rf"(?:an?\s|the\s)?{_LAZY}{_AFTER}"
     ),
     re.compile(rf"(?i)\bthe\s(?:position|post)\sof\s(?:an?\s|the\s)?{_LAZY}\s(?:at|has|is|in|with)\b"),
     re.compile(
@@ -65,7 +67,6 @@ _ENGLISH = (
         rf"(?i)\b(?:application|applied|applying|candidacy|candidate)\s(?:for|as)\s(?:an?\s)?{_LAZY}{_AFTER}"
     ),
 )
-_NEEDS_CAPITAL = (False, True, True, True, True)
 _NO_JOB_EN = names.table(
     """
     a an the this that these those such any other another some all each every no one our your their his her
@@ -97,11 +98,10 @@ def jobs_in(text: str, lines: str) -> list[str]:
         _BEFORE_JOB.sub("", match[1]) for pattern in _WITHOUT_QUOTES for match in pattern.finditer(text)
     ]
     jobs = [job for written in found if (job := _job(written)) is not None]
-    for pattern, needs_capital in zip(_ENGLISH, _NEEDS_CAPITAL, strict=True):
-        for match in pattern.finditer(text):
-            job = _job(match[1])
-            if job is not None and _english(job, needs_capital=needs_capital):
-                jobs.append(job)
+    for pattern in (_NAMED_EN, *_CAPITAL_EN):
+        written = (_job(match[1]) for match in pattern.finditer(text))
+        small = pattern is _NAMED_EN
+        jobs += [job for job in written if job is not None and _english(job, may_be_small=small)]
     return list(dict.fromkeys(jobs))
 
 
@@ -128,11 +128,10 @@ def _job(written: str) -> str | None:
     return None if stages.stage_of(job) in stages.STAGES else job
 
 
-def _english(job: str, *, needs_capital: bool) -> bool:
+def _english(job: str, *, may_be_small: bool) -> bool:
     """Whether the words are those of a title and not of a sentence."""
     said = job.split()
     if len(said) > _MAX_WORDS_EN or any(word.strip("(),").lower() in _NO_JOB_EN for word in said):
         return False
-    if any(char.isupper() for char in job):
-        return not needs_capital or not said[0][0].islower()
-    return not needs_capital and len(said) > 1
+    capital = any(char.isupper() for char in job)
+    return (capital or len(said) > 1) if may_be_small else (capital and not said[0][0].islower())

@@ -5,6 +5,9 @@ import pytest
 from gateway.mail import jobs, words
 
 LETTERS = [
+    ("We keep your application for 3 months.", []),
+    ("for the position of data analyst at Example", []),
+    ("applying to us as a sales manager.", []),
     ("【応募職種】\nバックエンドエンジニア", ["バックエンドエンジニア"]),
     ("【応募職種】\n\n選考の結果", []),
     ("Webデザイナー職の選考につきまして", ["Webデザイナー職"]),
