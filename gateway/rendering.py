@@ -115,7 +115,9 @@ class Rendering:
             sorted(entry.name for entry in self._folder.glob("consent/*") if entry.is_dir())
         )
         """The published consent texts, oldest first; the last is the one for new answers."""
+        self._trees: dict[str, nodes.Template] = {}
         self._check()
+        self._trees.clear()
 
     def footer(self, language: str, *, link: str, company: str, partners: Sequence[str]) -> Footer:
         """Render the invitation that takes the marker's place; `link` stands once in each form.
@@ -184,9 +186,11 @@ class Rendering:
         return TemplateSource.read(self._folder, file)
 
     def _tree(self, file: str) -> nodes.Template:
+        if file in self._trees:
+            return self._trees[file]
         source = self._source(file)
         try:
-            tree = self._environment.parse(source.text, filename=file)
+            tree = self._trees[file] = self._environment.parse(source.text, filename=file)
             self._environment.get_template(file)
         except TemplateSyntaxError as error:
             raise source.fault_at_word("", error.lineno, error.message or "syntax error") from None

@@ -189,7 +189,7 @@ def test_the_html_footer_is_ascii_without_foreign_assets_and_fits_mail_lines(
 def test_what_stands_around_the_html_footer_does_not_change_it(
     rendering: Rendering, language: str, style: str
 ) -> None:
-    """In `<pre>` its lines ran out of the window, in a heading all of it was bold, on black its link unseen."""
+    """In `<pre>` its lines ran out of the window, in a heading all was bold, on black its link unseen."""
     footer = rendering.footer(language, link=LINK, company="Example", partners=["A"])
     assert style in re.sub(r"\s", "", footer.html)
     assert 'style="color:#0b57d0' in footer.html

@@ -172,12 +172,23 @@ def _same_octets_around(old: Text, new: Text, edits: Sequence[Edit]) -> None:
     if old.charset != new.charset:
         raise CheckFailed("a leaf with unknown characters was moved to another charset")
     before, after = old.decoded.data, new.decoded.data
-    head = _common(before, after)
-    if len(charsets.decode_any(before[:head], old.charset).text) < edits[0][0]:
+    head = before[: _common(before, after)]
+    if _characters(head, old.charset) < edits[0][0]:
         raise CheckFailed("octets before the invitation were changed")
-    tail = _common(before[::-1], after[::-1])
-    if len(charsets.decode_any(before[: len(before) - tail], old.charset).text) > edits[-1][1] + 1:
+    at = len(before) - _common(before[::-1], after[::-1])
+    last = edits[-1][1]
+    if old.charset == "iso-2022-jp":
+        # What it shifts to stands before; half a pair counts as a character.
+        changed = _characters(before[:at], old.charset) > last + 1
+    else:
+        changed = _characters(before[at:], old.charset) < len(old.text) - last
+    if changed:
         raise CheckFailed("octets behind the invitation were changed")
+
+
+def _characters(data: bytes, charset: str) -> int:
+    """Return how many characters a stretch of a leaf is; in one read as ASCII each octet is one."""
+    return len(data) if charset == "us-ascii" else len(charsets.decode_any(data, charset).text)
 
 
 def _common(one: bytes, other: bytes) -> int:

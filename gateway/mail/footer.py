@@ -8,6 +8,7 @@
 
 import contextlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway.mail import marker, markup, placement, text
@@ -45,7 +46,9 @@ def rewrite(raw: bytes, reading: Reading, footer: Footer | None) -> bytes:
     """
     changes: list[Splice] = []
     for target in reading.targets:
-        changes += fitting(raw, target, footer if target.invited else None).splices
+        fit = fitting(raw, target, footer if target.invited else None)
+        _make_no_delimiter(reading, target, fit.edits)
+        changes += fit.splices
     changes += [(named.start, named.end, b"") for named in reading.root.named_fields(marker.HEADER)]
     return text.apply(raw, changes)
 
@@ -55,6 +58,7 @@ class Fitting:
     """The form of the invitation that a leaf can hold."""
 
     form: str | None = field(repr=False)
+    edits: list[Edit] = field(repr=False)
     splices: list[Splice] = field(repr=False)
 
 
@@ -72,8 +76,26 @@ def fitting(raw: bytes, target: Target, footer: Footer | None) -> Fitting:
     *better, last = forms(target, footer)
     for form in better:
         with contextlib.suppress(CannotRewrite):
-            return Fitting(form, text.splices(raw, target.leaf, edits(target, form)))
-    return Fitting(last, text.splices(raw, target.leaf, edits(target, last)))
+            return _fitted(raw, target, form)
+    return _fitted(raw, target, last)
+
+
+def _fitted(raw: bytes, target: Target, form: str | None) -> Fitting:
+    made = edits(target, form)
+    return Fitting(form, made, text.splices(raw, target.leaf, made))
+
+
+def _make_no_delimiter(reading: Reading, target: Target, made: Sequence[Edit]) -> None:
+    """Raise CannotRewrite when a line becomes a delimiter of a multipart around the leaf."""
+    leaf, source = target.leaf.part, target.leaf.text
+    around = [part for part in reading.root.walk() if part.children and part.start <= leaf.start < part.end]
+    delimiters = {f"--{part.param('boundary').rstrip()}" for part in around}
+    for start, end, new in made if delimiters else ():
+        line_end = source.find("\n", end)
+        line = source[source.rfind("\n", 0, start) + 1 : start] + new
+        line += source[end : line_end if line_end >= 0 else len(source)]
+        if any(words.rstrip().removesuffix("--") in delimiters for words in line.split("\n")):
+            raise CannotRewrite("a line of the leaf would become a delimiter")
 
 
 def edits(target: Target, form: str | None) -> list[Edit]:

@@ -123,7 +123,7 @@ def test_a_cut_that_uncovers_a_delimiter_fails() -> None:
     mail = MAIL.replace(b"[[relay:rejection]]", b"[[relay:rejection]]--m--")
     reading = eligible.read(mail, stamp_key=b"")
     with pytest.raises(CheckFailed):
-        check.check(mail, footer.rewrite(mail, reading, None), reading, None)
+        check.check(mail, mail.replace(b"[[relay:rejection]]", b""), reading, None)
 
 
 def leaf(body: bytes, charset: str, encoding: str = "8bit", kind: str = "plain") -> bytes:
@@ -204,6 +204,16 @@ def test_octets_that_no_charset_explains_are_compared_as_octets(invitation: Foot
     for old, new in ((b"\xff", b"\xfe"), (b"\xfd", b"\xfc")):
         with pytest.raises(CheckFailed, match="octets"):
             check.check(raw, copy.replace(old, new), reading, invitation)
+
+
+def test_octets_that_are_characters_each_are_counted_so(invitation: Footer) -> None:
+    """Without a charset, a beginning that is UTF-8 by itself is still not read as UTF-8."""
+    raw = b"t:\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=E5=B1=B1[[relay:rejection]]=8A\r\n"
+    reading = eligible.read(raw, stamp_key=b"")
+    copy = footer.rewrite(raw, reading, invitation)
+    check.check(raw, copy, reading, invitation)
+    with pytest.raises(CheckFailed):
+        check.check(raw, copy.replace(b"=8A", b"=8B"), reading, invitation)
 
 
 def test_a_link_in_a_marker_s_attribute_goes_with_the_marker(invitation: Footer) -> None:

@@ -123,6 +123,17 @@ def test_a_header_without_end_takes_no_invitation() -> None:
         footer.rewrite(raw, eligible.read(raw, stamp_key=b""), FOOTER)
 
 
+@pytest.mark.parametrize(
+    "line", ["[[relay:rejection]]--m", "[[relay:rejection]]--m-- ", "--[[relay:rejection]]m"]
+)
+@pytest.mark.parametrize("encoding", ["7bit", "quoted-printable"])
+def test_no_line_of_the_author_s_becomes_a_delimiter(line: str, encoding: str) -> None:
+    head = f"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    raw = f"Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n{head}a\r\n{line}\r\n--m--\r\n".encode()
+    with pytest.raises(footer.CannotRewrite, match="delimiter"):
+        footer.rewrite(raw, eligible.read(raw, stamp_key=b""), None)
+
+
 def test_no_8_bit_octets_enter_a_leaf_that_had_none() -> None:
     """Its client need not have asked for 8BITMIME."""
     raw = PLAIN.format(params="", body="[[relay:rejection]]\r\n").encode()
