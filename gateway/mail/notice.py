@@ -5,6 +5,7 @@ Two that contradict each other are reported, and nothing is guessed:
 no name from an address, no cut in an unspaced name.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,9 @@ _MAX_MAILBOXES = 4_000
 """Separators in a To field beyond which it is not read; mail-parser takes 20 µs even for an empty one."""
 _MAX_TO_FIELDS = 10
 """To fields that are read; RFC 5322, section 3.6, allows one."""
+_PREFORMATTED = re.compile(r"<pre\b", re.IGNORECASE)
+_BLANKS = re.compile(r"[ \t\n]+")
+"""What HTML shows as one space, line ends of the source among it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,21 +173,24 @@ def _addressees(value: bytes) -> list[tuple[str, str]]:
 
 
 def _text_of(reading: Reading) -> str:
-    """Return the author's words, of the plain alternative or else of the HTML; no markers, no quotes.
+    """Return the author's words, of the plain alternative or, if it is empty, of the HTML; lines end in LF.
 
-    Lines end in LF.
+    Markers and quotes are left out.
     """
-    if not reading.targets:
-        return ""
-    own = [target for target in reading.targets if target.invited]
-    target = next((target for target in own if not target.leaf.html), own[0])
+    own = sorted((one for one in reading.targets if one.invited), key=lambda target: target.leaf.html)
+    return next((text for target in own if (text := _words_of(target)).strip()), "")
+
+
+def _words_of(target: Target) -> str:
     cut = [(start, end, "") for start, end in _without_own(target)]
-    text = replaced(target.leaf.text, cut)[:_MAX_SOURCE]
-    if target.leaf.html:
-        text = markup.read_html(text).text.replace(markup.BREAK, "\n")
-    else:
-        text = markup.read_text(text, flowed=target.leaf.flowed, delsp=target.leaf.delsp).text
-    return words.lines(text)[:_MAX_TEXT]
+    source = replaced(target.leaf.text, cut)[:_MAX_SOURCE]
+    if not target.leaf.html:
+        plain = markup.read_text(source, flowed=target.leaf.flowed, delsp=target.leaf.delsp).text
+        return words.lines(plain)[:_MAX_TEXT]
+    page = words.lines(markup.read_html(source).text)
+    if _PREFORMATTED.search(source) is None:
+        page = words.unwrapped(_BLANKS.sub(lambda blanks: "\n" if "\n" in blanks[0] else " ", page))
+    return page.replace(markup.BREAK, "\n")[:_MAX_TEXT]
 
 
 def _without_own(target: Target) -> list[tuple[int, int]]:

@@ -146,6 +146,22 @@ LETTERS = {
         stage=("screening", Source.BODY, MEDIUM),
         kind="html",
     ),
+    "html wrapped in its source": Letter(
+        "<div>\n  Dear Ms.\n  Smith,</div>\n\n<p>Thank you for applying for the\n\n  <b>Senior\n  Engineer</b>"
+        " position.\nWe have decided to move on.</p>",
+        name=("Smith", Source.ADDRESSEE, MEDIUM),
+        job=("Senior Engineer", Source.BODY, MEDIUM),
+        language=EN,
+        kind="html",
+    ),
+    "html as it was typed": Letter(
+        "<PRE>\n山田 太郎 様\n\n「法人\n営業」にご応募いただき、最終面接の結果、\n"
+        "見送らせていただきます。\n</PRE>",
+        name=("山田 太郎", Source.ADDRESSEE, MEDIUM),
+        job=("法人営業", Source.BODY, MEDIUM),
+        stage=("final", Source.BODY, MEDIUM),
+        kind="html",
+    ),
     "flowed": Letter(
         "山田 太郎 \n様\n\nこの度は「法人 \n営業」にご応募いただきありがとうございました。\n",
         name=("山田 太郎", Source.ADDRESSEE, MEDIUM),

@@ -203,6 +203,17 @@ def test_html_is_read_as_a_person_sees_it() -> None:
     assert name_of(found) == ("山田 太郎", Source.ADDRESSEE)
 
 
+def test_an_empty_plain_alternative_leaves_the_word_to_the_html() -> None:
+    raw = (
+        "From: hr@example.com\r\nTo: t@example.jp\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: multipart/alternative; boundary=b\r\n\r\n"
+        "--b\r\nContent-Type: text/plain\r\n\r\n[[relay:rejection]]\r\n"
+        "--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>山田 様</p>[[relay:rejection]]\r\n--b--\r\n"
+    ).encode()
+    found = read_letter(raw, eligible.read(raw, stamp_key=b"")).notice(b"t@example.jp", alone=True)
+    assert name_of(found) == ("山田", Source.ADDRESSEE)
+
+
 def named_in(to: bytes, charset: str = "utf-8") -> str | None:
     """Return the name that these To fields give the recipient, in a letter that names nobody."""
     raw = (

@@ -63,6 +63,7 @@ JIS = "山田".encode("iso-2022-jp")
         (b"=?utf-7?q?+2AA-?= <t@example.jp>", None, "~utf-7?q?+2AA-?= <t@example.jp>"),
         (b"=?utf-8?q?a?=?utf-7?q?+2AA-?=", None, "a~utf-7?q?+2AA-?="),
         (b"==??", None, "=~?"),
+        ("\x1b$ 山田 x".encode(), None, "\x1b$ 山田 x"),
         (b"", None, ""),
     ],
 )
