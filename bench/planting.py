@@ -165,7 +165,14 @@ def _own(raw: bytes) -> list[tuple[int, _Mail]]:
 
 
 def _payload(part: _Mail) -> bytes:
+    """Return a body as it stands; the library gives raw octets only of what it has nothing to decode in."""
+    if _encoding(part) not in ("quoted-printable", "base64", "x-uuencode", "uuencode", "x-uue", "uue"):
+        return _decoded(part)
     return str(part.get_payload()).encode("utf-8", "surrogateescape")
+
+
+def _encoding(part: _Mail) -> str:
+    return str(part.get("content-transfer-encoding", "")).lower().strip()
 
 
 def _decoded(part: _Mail) -> bytes:
@@ -191,7 +198,7 @@ def _with_leaves(raw: bytes, change: _Change) -> bytes | None:
 
 def _recoded(part: _Mail, body: bytes, change: _Change, seed: int) -> bytes | None:
     """Change a body inside of its transfer encoding; what follows base64 stays behind it."""
-    encoding = str(part.get("content-transfer-encoding", "")).lower().strip()
+    encoding = _encoding(part)
     if encoding != "base64":
         quoted = encoding == "quoted-printable"
         return change(body, html=_is_html(part), quoted_printable=quoted, seed=seed)

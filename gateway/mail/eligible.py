@@ -169,16 +169,13 @@ def _broken(part: Part) -> bool:
     """Whether some reader ends this header where others read on, and sees something else in it.
 
     Many MTAs and libraries begin the body at the first line that is no field.
-    In the header of the mail this takes our signature with it; in that of a part it matters where the type of
-    the text stands below.
+    In the header of the mail this takes our signature with it, in that of a text the marker may stand there.
     """
     names = [field.name for field in part.fields]
     if "" not in names:
         return False
-    at = names.index("")
-    if "content-type" in names[:at] and not part.content_type.startswith(("text/", "multipart/")):
-        return part.depth == 0
-    return part.depth == 0 or any(name.startswith("content-") for name in names[at:])
+    typed = "content-type" in names[: names.index("")]
+    return part.depth == 0 or not typed or part.content_type.startswith(("text/", "multipart/"))
 
 
 def _unfit_by_type(raw: bytes, part: Part) -> Reason | None:

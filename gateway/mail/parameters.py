@@ -23,7 +23,7 @@ def media_type(value: bytes) -> tuple[str, tuple[tuple[str, str], ...]]:
     Beyond MAX_VALUE nothing is read.
     """
     first, semicolon, rest = value[:MAX_VALUE].partition(b";")
-    main = first.partition(b"(")[0].strip().lower().decode("latin-1")
+    main = b" ".join(first.partition(b"(")[0].split()).lower().decode("latin-1")
     found: list[tuple[str, str]] = []
     for stretch in _BETWEEN_SEMICOLONS.finditer(rest) if semicolon else ():
         match = _PARAMETER.match(stretch[0])

@@ -32,6 +32,7 @@ _MAX_DELIMITER = 1_000
 
 _FIELD = re.compile(rb"[^\n]*(?:\n[ \t][^\n]*)*\n?")
 _NAME = re.compile(rb"([\x21-\x39\x3b-\x7e]+)[ \t]*:")
+_TYPE = re.compile(r"[^\s/]+/[^\s/]+")
 _EMPTY_LINE = re.compile(rb"^\r?(?:\n|\Z)", re.MULTILINE)
 _UNFOLD = re.compile(rb"\r?\n(?=[ \t])")
 _ENCODINGS = {slip: f"{slip[0]}bit" for slip in ("7-bit", "8-bit", "7bits", "8bits", "7 bit", "8 bit")}
@@ -235,7 +236,9 @@ class _Scanner:
         first = {field.name: field for field in reversed(fields) if field.name in values}
         values.update((name, field_value(self.raw, field)) for name, field in first.items())
         content_type, params = media_type(values["content-type"])
-        if not content_type.partition("/")[2]:
+        # A forgotten semicolon hides the parameters, but not the type.
+        content_type = content_type.partition(" ")[0]
+        if _TYPE.fullmatch(content_type) is None:
             digest = bool(self.stack) and self.stack[-1].content_type == "multipart/digest"
             content_type = "message/rfc822" if digest and not content_type else "text/plain"
         disposition, names = media_type(values["content-disposition"])
@@ -251,7 +254,7 @@ class _Scanner:
             content_type=content_type,
             params=params,
             encoding=_ENCODINGS.get(encoding, encoding),
-            disposition=disposition,
+            disposition=disposition.partition(" ")[0],
             named=any(name == "filename" for name, _ in names) or any(name == "name" for name, _ in params),
             boundary=boundary,
             children=[],
@@ -270,7 +273,7 @@ class _Scanner:
         while at < len(raw):
             if raw[at] == ord(b"\n") or raw.startswith(b"\r\n", at):
                 after = raw.index(b"\n", at) + 1
-                if fields and not fields[-1].name and self.ends(after):
+                if not all(field.name for field in fields) and self.ends(after):
                     break
                 return tuple(fields), after
             if raw.startswith(b"--", at) and self.delimiter_at(at) is not None:
@@ -287,7 +290,7 @@ class _Scanner:
         return self.without_end(fields, at) if self.stack else (tuple(fields), at)
 
     def ends(self, at: int) -> bool:
-        """Whether nothing is left of a part, so that its only empty line ends its text and not its header."""
+        """Whether nothing is left of a part: its only empty line ends its text, not its header."""
         return at == len(self.raw) or self.delimiter_at(at) is not None
 
     def without_end(self, fields: list[Field], at: int) -> tuple[tuple[Field, ...], int]:

@@ -19,9 +19,13 @@ Splice = tuple[int, int, bytes]
 """Start, end and what stands there instead; offsets into the raw mail."""
 
 _CHARSET = re.compile(
-    rb";(\s*+)charset(?:\*\d*+\*?)?\s*+=(?:[ \t]|\r?\n[ \t])*+(?:\"[^\"]*+\"|[^;\s]*+)", re.IGNORECASE
+    rb";(\s*+)charset(?:\*\d*+\*?)?\s*+="
+    rb"(?:(?:[ \t]|\r?\n[ \t])*+\"[^\"]*+\"|[^;(\r\n]*+(?:\r?\n[ \t][^;(\r\n]*+)*+)",
+    re.IGNORECASE,
 )
+"""A charset with all that stands before the next parameter or a comment, however much it is."""
 _UNIVERSAL = re.compile(r"\W*(?:x-)?(?:utf-?(?:7|16|32)|unicode-1-1-utf-7)", re.IGNORECASE)
+_C1 = re.compile("[\x80-\x9f]")
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -160,6 +164,8 @@ def _has_long_line(data: bytes) -> bool:
 
 def _moved_to_utf_8(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splice]:
     text = replaced(leaf.text, edits)
+    if _belied(leaf):
+        raise CannotRewrite("the leaf may be in another charset than it says")
     if leaf.decoded.lossy or "\ufffd" in text:
         raise CannotRewrite("the leaf has characters that are lost in another charset")
     try:
@@ -172,6 +178,14 @@ def _moved_to_utf_8(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splic
     else:
         encoding, body = "quoted-printable", transfer.encode_quoted_printable(data, end)
     return [*_relabelled(raw, leaf.part, "utf-8", encoding), (leaf.part.body_start, leaf.part.end, body)]
+
+
+def _belied(leaf: Text) -> bool:
+    """Whether some readers pass over the label: the octets are UTF-8, or controls that nobody writes."""
+    data = leaf.decoded.data
+    if data.isascii() or leaf.charset == "iso-2022-jp":
+        return False
+    return _C1.search(leaf.text) is not None or not charsets.decode_any(data, "utf-8").lossy
 
 
 def _relabelled(raw: bytes, part: Part, charset: str | None, encoding: str | None) -> list[Splice]:
@@ -206,7 +220,7 @@ def _charset_splices(raw: bytes, start: int, end: int, name: bytes) -> list[Spli
         first, *others = sections
         declared = b";" + first[1] + b"charset=" + name
         return [
-            (start + first.start(), start + first.end(), declared),
+            (start + first.start(), start + first.start() + len(first[0].rstrip()), declared),
             *((start + section.start(), start + section.end(), b"") for section in others),
         ]
     at = len(field.rstrip(b"\r\n\t ;"))
