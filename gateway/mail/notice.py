@@ -5,7 +5,6 @@ Two that contradict each other are reported, and nothing is guessed:
 no name from an address, no cut in an unspaced name.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,9 +27,6 @@ _MAX_MAILBOXES = 4_000
 """Separators in a To field beyond which it is not read; mail-parser takes 20 µs even for an empty one."""
 _MAX_TO_FIELDS = 10
 """To fields that are read; RFC 5322, section 3.6, allows one."""
-_PREFORMATTED = re.compile(r"<pre\b", re.IGNORECASE)
-_BLANKS = re.compile(r"[ \t\n]+")
-"""What HTML shows as one space, line ends of the source among it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,13 +180,11 @@ def _text_of(reading: Reading) -> str:
 def _words_of(target: Target) -> str:
     cut = [(start, end, "") for start, end in _without_own(target)]
     source = replaced(target.leaf.text, cut)[:_MAX_SOURCE]
-    if not target.leaf.html:
-        plain = markup.read_text(source, flowed=target.leaf.flowed, delsp=target.leaf.delsp).text
-        return words.lines(plain)[:_MAX_TEXT]
-    page = words.lines(markup.read_html(source).text)
-    if _PREFORMATTED.search(source) is None:
-        page = words.unwrapped(_BLANKS.sub(lambda blanks: "\n" if "\n" in blanks[0] else " ", page))
-    return page.replace(markup.BREAK, "\n")[:_MAX_TEXT]
+    if target.leaf.html:
+        text = markup.read_html(source).text.replace(markup.BREAK, "\n")
+    else:
+        text = markup.read_text(source, flowed=target.leaf.flowed, delsp=target.leaf.delsp).text
+    return words.lines(text)[:_MAX_TEXT]
 
 
 def _without_own(target: Target) -> list[tuple[int, int]]:

@@ -147,8 +147,8 @@ LETTERS = {
         kind="html",
     ),
     "html wrapped in its source": Letter(
-        "<div>\n  Dear Ms.\n  Smith,</div>\n\n<p>Thank you for applying for the\n\n  <b>Senior\n  Engineer</b>"
-        " position.\nWe have decided to move on.</p>",
+        "<div>\n  Dear Ms.\n  Smith,</div>\n\n<p>Thank you for applying for the\n\n  "
+        "<b>Senior\n  Engineer</b> position.\nWe have decided to move on.</p>",
         name=("Smith", Source.ADDRESSEE, MEDIUM),
         job=("Senior Engineer", Source.BODY, MEDIUM),
         language=EN,
