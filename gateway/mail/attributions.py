@@ -4,89 +4,28 @@ Patterns in verbose form, for lines without their end and without white space ar
 """
 
 import re
-from collections.abc import Iterable
 
 
-def _any(words: Iterable[str]) -> str:
-    return "(?:" + "|".join(word.replace(" ", r"\s{1,9}") for word in words) + ")"
+def _any(*words: str) -> str:
+    return "(?:" + "|".join(words).replace(" ", r"\s{1,9}") + ")"
 
 
 FROM = _any(
-    (
-        *(
-            "from",
-            "差出人",
-            "送信者",
-            "送信元",
-            "発信者",
-            "von",
-            "de",
-            "da",
-            "di",
-            "van",
-            "fra",
-            "från",
-            "od",
-            "от",
-        ),
-        *("发件人", "寄件者", "寄件人", "發件人", "보낸 ?사람"),
-    )
+    "from|差出人|送信者|送信元|発信者|von|de|da|di|van|fra|från|od|от(?: кого)?",
+    "发件人|寄件者|寄件人|發件人|보낸 ?사람",
 )
 """The field that begins the block in which Outlook and others repeat the header of a mail."""
 _SENT = _any(
-    (
-        *(
-            "sent",
-            "date",
-            "送信日時",
-            "送信日",
-            "受信日時",
-            "日付",
-            "日時",
-            "gesendet",
-            "datum",
-            "envoyé",
-            "enviado(?: el)?",
-        ),
-        *("fecha", "data", "inviato", "verzonden", "skickat", "sendt", "wysłano", "отправлено", "дата"),
-        *("发送时间", "发送日期", "日期", "寄件日期", "傳送時間", "時間", "보낸 ?날짜", "보낸 ?시간", "날짜"),
-    )
+    "sent|date|送信日時|送信日|受信日時|日付|日時|gesendet|datum|envoyé|enviado(?: el)?|fecha|data|inviato",
+    "verzonden|skickat|sendt|dato|wysłano|отправлено|дата",
+    "发送时间|发送日期|日期|寄件日期|傳送時間|時間|보낸 ?날짜|보낸 ?시간|날짜",
 )
 _TO = _any(
-    (
-        "to",
-        "宛先",
-        "送信先",
-        "an",
-        "à",
-        "para",
-        "a",
-        "aan",
-        "till",
-        "til",
-        "do",
-        "кому",
-        "收件人",
-        "收件者",
-        "받는 ?사람",
-    )
+    "to|宛先|送信先|an|à|para|a|aan|till|til|do|кому|收件人|收件者|받는 ?사람",
 )
 _SUBJECT = _any(
-    (
-        *(
-            "subject",
-            "件名",
-            "題名",
-            "タイトル",
-            "betreff",
-            "objet",
-            "asunto",
-            "assunto",
-            "oggetto",
-            "onderwerp",
-        ),
-        *("ämne", "emne", "temat", "тема", "主题", "主題", "主旨", "제목"),
-    )
+    "subject|件名|題名|タイトル|betreff|objet|asunto|assunto|oggetto|onderwerp|ämne|emne|temat|тема",
+    "主题|主題|主旨|제목",
 )
 
 
@@ -104,34 +43,23 @@ IS_SUBJECT = _field(_SUBJECT, "")
 IS_RULE = re.compile(r"[-_=*~─━‐－—]{5,}")
 """A line that divides; what it divides is said below it."""
 
-_ORIGINAL = (
-    *(
-        "original message",
-        "original appointment",
-        "original",
-        "元のメッセージ",
-        "元のメール",
-        "オリジナル ?メッセージ",
-    ),
-    *(
-        "ursprüngliche nachricht",
-        "original-?nachricht",
-        "message d['’]origine",
-        "message original",
-        "mensaje original",
-    ),
-    *("messaggio originale", "mensagem original", "oorspronkelijk bericht", "ursprungligt meddelande"),
-    *("исходное сообщение", "原始邮件", "邮件原件", "原始郵件", "원본 ?(?:메시지|메일)"),
+_ORIGINAL = _any(
+    "original message|original appointment|original|元のメッセージ|元のメール|オリジナル ?メッセージ",
+    "ursprüngliche nachricht|original-?nachricht|message d['’]origine|message original|mensaje original",
+    "messaggio originale|mensagem original|oorspronkelijk bericht|ursprungligt meddelande",
+    "oprindelig (?:besked|meddelelse)|opprinnelig melding|alkuperäinen viesti|oryginalna wiadomość",
+    "wiadomość oryginalna|исходное сообщение|原始邮件|邮件原件|原始郵件|원본 ?(?:메시지|메일)",
 )
-_FORWARDED = (
-    *("forwarded (?:message|mail|by .{1,99}|from .{1,99})", "転送(?:された)?(?:メッセージ|メール)"),
-    *("weitergeleitete nachricht", "message transféré", "mensaje reenviado", "messaggio inoltrato"),
-    *("mensagem encaminhada", "doorgestuurd bericht", "vidarebefordrat meddelande", "пересылаемое сообщение"),
-    *("转发(?:的)?邮件(?:信息)?", "转发的信息", "轉寄(?:的)?郵件", "전달(?:된)? ?(?:메시지|메일)"),
+_FORWARDED = _any(
+    "forwarded (?:message|mail|by|from)|転送(?:された)?(?:メッセージ|メール)",
+    "weitergeleitete nachricht|message transféré|mensaje reenviado|messaggio inoltrato",
+    "mensagem encaminhada|doorgestuurd bericht|vidarebefordrat meddelande",
+    "videresendt (?:besked|meddelelse|melding)|пересылаемое сообщение",
+    "转发(?:的)?邮件(?:信息)?|转发的信息|轉寄(?:的)?郵件|전달(?:된)? ?(?:메시지|메일)",
 )
 _LINE = r"[-_=*~─━‐－—\s]{2,99}"
 IS_DIVIDER = re.compile(
-    rf"(?ix) {_LINE} (?: {_any(_ORIGINAL)} | {_any(_FORWARDED)} (?: .{{0,99}} )? ) (?: {_LINE} | \s*[:：] )"
+    rf"(?ix) {_LINE} (?: {_ORIGINAL} | {_FORWARDED} (?: .{{0,99}} )? ) (?: {_LINE} | \s*[:：] )"
 )
 """Between two rules: what stands below is another mail, whatever its lines begin with."""
 IS_BEGIN = re.compile(
@@ -144,19 +72,8 @@ IS_BEGIN = re.compile(
 """Apple's words above a forwarded mail."""
 
 _WROTE = _any(
-    (
-        *("wrote", "writes", "said", "schrieb", "écrit", "écrivait", "escribió", "escreveu", "ha scritto"),
-        *(
-            "geschreven",
-            "schreef",
-            "skrev",
-            "kirjoitti",
-            r"napisał(?:\(a\)|a)?",
-            "napsala?",
-            "написала?",
-            "пишет",
-        ),
-    )
+    "wrote|writes|schrieb|écrit|écrivait|escribió|escreveu|ha scritto|geschreven|schreef|skrev",
+    r"kirjoitti|napisał(?:\(a\)|a)?|napsala?|написала?(?:\(а\))?|пишет",
 )
 _WROTE_IN_CHINESE_OR_KOREAN = "(?:写道|寫道|작성)"
 _NAMED = r"(?: さん | 様 | 氏 | [>)\]\"”」] )"
@@ -168,8 +85,8 @@ IS_ATTRIBUTION = re.compile(
     | .{{1,}} {_NAMED} \s* (?:から)? の(?:メール|メッセージ|発言) \s* [:：]
     | (?=.*[\d@]) .{{2,}} (?: \s | {_NAMED} | からの ) \s* の?(?:メール|メッセージ) \s* [:：]?
     | (?=.*\d{{1,2}} \s? [:：.時时시h] \s? \d{{2}}) .{{6,}}
-        <? [^<>\s@]+@[^<>\s@]+ >? \)? [^<>@.。]{{0,20}} [:：]
-    | [-]{{2,}} \s* on \s .*\d.* \s wrote \s* [-]{{2,}}
+        (?<![^<>\s@]) [^<>\s@]++ @ [^<>\s@]++ >? \)? [^<>@.。]{{0,20}} [:：]
+    | -{{2,}} \s* on \s (?=.*\d) .* \s wrote \s* -{{2,}}
     )"""
 )
 """A line, or up to three that were one, above quoted text that may be marked."""

@@ -32,8 +32,9 @@ _CANDIDATE = re.compile(
 )
 
 
-_MARK = re.compile(r"[^\S\n]*+(?:(?P<plain>[>＞])|[A-Za-z]{1,5}[>＞]|[|｜》])")
+_MARK = re.compile(r"[^\S\n]*+(?:(?P<plain>[>＞])|[A-Za-z]{1,5}[>＞]|[|｜》:：}%#])")
 """Quote marks that only count below the words of a mailer; others draw tables with them."""
+_WORD = re.compile(r"\S")
 _BETWEEN_BLOCKS = re.compile(rf"{BREAK}(?:[ \t]*+{BREAK})*+")
 _BLOCK_LINES = 6
 """Lines within which a From line is followed by the others of its block, as Outlook writes them."""
@@ -135,7 +136,7 @@ def _block_start(text: str, start: int, end: int) -> int | None:
         # Without a time it may be the head of a letter, with which a mail begins.
         names = (attributions.IS_TO, attributions.IS_SUBJECT)
         whole = all(any(name.match(line) for line in fields) for name in names)
-        if not whole or not text[:start].strip():
+        if not whole or _WORD.search(text, 0, start) is None:
             return None
     sent = (span[0] for span in above if attributions.IS_SENT.match(text[slice(*span)]))
     return min(sent, default=start)
