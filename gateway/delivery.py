@@ -52,8 +52,8 @@ class Transaction(Protocol):
     async def deliver(self, content: bytes) -> Reply:
         """Send DATA, the content and the final dot; return the last reply."""
 
-    async def transmit(self, content: bytes) -> Reply | None:
-        """Send DATA and the content without the final dot; a reply means that DATA was not taken."""
+    async def offer(self, sender: Sender, recipients: Sequence[Recipient], content: bytes) -> Reply | None:
+        """Send MAIL, each RCPT, DATA and the content without the final dot; a reply is the first refusal."""
 
     async def finish(self) -> Reply:
         """Send the final dot and return its reply; raises `OutcomeUnknown` when none comes."""
@@ -203,7 +203,8 @@ class CopyDelivery:
         try:
             async with asyncio.timeout_at(deadline):
                 transaction = await self._next_hop.begin()
-                refusal = await _offer(transaction, envelope.sender, copy)
+                sender = envelope.sender.with_size(len(copy.content))
+                refusal = await transaction.offer(sender, copy.recipients, copy.content)
             if refusal is None:
                 return transaction
             outcome = _told(refusal)
@@ -260,18 +261,6 @@ class CopyDelivery:
             with contextlib.suppress(StoreError):
                 await self._store.run(ledger.settle, settlements, claimed_by=trace_id, now=self._clock())
                 return
-
-
-async def _offer(transaction: Transaction, sender: Sender, copy: Copy) -> Reply | None:
-    """Offer one copy up to the final dot; return the first reply that is not a yes."""
-    reply = await transaction.mail(sender.with_size(len(copy.content)))
-    if not reply.accepted:
-        return reply
-    for recipient in copy.recipients:
-        reply = await transaction.rcpt(recipient)
-        if not reply.accepted:
-            return reply
-    return await transaction.transmit(copy.content)
 
 
 def _told(reply: Reply) -> Outcome:

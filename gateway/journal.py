@@ -184,6 +184,14 @@ class Journal:
         """A submission was given up; a person must look at it."""
         self._write(logging.ERROR, "gave-up", key=key, partner=partner, error=error, attempt=attempt)
 
+    def server_lost(self, server: str, reason: str) -> None:
+        """No new connection to this server of the next hop can be had; mail takes the next one, or waits."""
+        self._write(logging.WARNING, "next-hop-lost", server=server, reason=reason)
+
+    def server_back(self, server: str) -> None:
+        """This server of the next hop can be reached again."""
+        self._write(logging.INFO, "next-hop-back", server=server)
+
     def store_down(self, where: str) -> None:
         """The database cannot be reached; `where` names the loop or page that noticed."""
         self._write(logging.ERROR, "store-unavailable", where=where)

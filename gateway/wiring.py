@@ -3,7 +3,6 @@
 import os
 import secrets
 import socket
-import ssl
 from base64 import b32encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from gateway.delivery import CopyDelivery
 from gateway.journal import Journal
 from gateway.keyring import Keyring
 from gateway.message_journey import MessageJourney
+from gateway.next_hop_servers import listening, servers_of
 from gateway.partners.https import SignedHttps
 from gateway.partners.payload import Provider
 from gateway.preparing import Prepared, prepare
@@ -27,10 +27,10 @@ from gateway.scribing import octets, scribe_of
 from gateway.settings import ListenerSettings, OrganisationSettings, Settings
 from gateway.smtp.access import AccessRules
 from gateway.smtp.budget import MemoryBudget
-from gateway.smtp.connection import NextHopAddress
 from gateway.smtp.crowd import Crowd
 from gateway.smtp.door_login import Logins
 from gateway.smtp.next_hop import PooledNextHop
+from gateway.smtp.pool_limits import PoolLimits
 from gateway.smtp.rules import DoorRules, Encryption, Household
 from gateway.smtp.tenant import TenantProof
 from gateway.web.app import build_app
@@ -82,7 +82,12 @@ def build(
 
     # One message.
     patience = timedelta(seconds=settings.relay.deadline_seconds)
-    next_hop = PooledNextHop(_next_hop_address(settings, hostname, prepared.tls_context))
+    next_hop = PooledNextHop(
+        *servers_of(settings, prepared.tls_contexts, hostname),
+        limits=PoolLimits(connections=settings.next_hop.max_connections),
+        ours=listening(settings),
+        journal=journal,
+    )
     delivery = CopyDelivery(next_hop=next_hop, store=store, journal=journal, clock=clock, lease=CLAIM_LEASE)
     scribe = _scribe(settings, prepared, keyring, hostname) if not settings.unprepared else None
     journey = MessageJourney(
@@ -173,17 +178,6 @@ def _organisation(given: OrganisationSettings) -> Organisation:
         address=given.address or "",
         privacy_officer=given.privacy_officer or "",
         purpose_notice_url=given.purpose_notice_url or "",
-    )
-
-
-def _next_hop_address(settings: Settings, hostname: str, context: ssl.SSLContext | None) -> NextHopAddress:
-    first = settings.relay.next_hop[0]
-    return NextHopAddress(
-        host=first.host,
-        port=first.port,
-        helo_name=hostname.encode("idna"),
-        tls="require" if context else "none",
-        tls_context=context,
     )
 
 

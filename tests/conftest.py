@@ -12,8 +12,13 @@ PEERS = {
     "swaks": "swaks",
     "chromium": "chromium",
     "opendkim": "opendkim",
+    "exim4": "/opt/exim4/usr/sbin/exim4",
 }
-"""Peer → the program that shows it is installed; the Debian packages have the same names."""
+"""Peer → the program that shows it is installed.
+
+The Debian packages have the same names, except for Exim, which Debian does not install beside Postfix: see
+.ci/run.
+"""
 
 # No example is measured, and what decides about a landing is the same each time; developers' runs explore.
 settings.register_profile("explore", deadline=None)

@@ -68,7 +68,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("gateway.smtp", "gateway.web", "gateway.workers"),
     ("gateway.preparing_doors",),
     ("gateway.preparing",),
-    ("gateway.scribing",),
+    ("gateway.scribing", "gateway.next_hop_servers"),
     ("gateway.wiring",),
     # what runs what wiring built, and what the commands need around it
     ("gateway.operator", "gateway.opening", "gateway.serving"),

@@ -29,7 +29,7 @@ class RelaySettings(DoorSettings):
         examples=["mail.example.com:25"]
     )
     """Host and port of the mail server that takes every message from the gateway; the port defaults to 25.
-    A domain's MX records are not looked up."""
+    A list names several, tried in their order. A domain's MX records are not looked up."""
     hostname: OptionalDomain = Field(default=None, examples=["gateway.example.com"])
     """The name by which the gateway greets and signs its Received lines; by default this machine's."""
     internal_domains: tuple[Domain, ...] = Field(default=(), examples=[["example.com", "hr.example.com"]])

@@ -140,6 +140,14 @@ class Settings(Section):
             missing.append("dkim.keys")
         return tuple(missing)
 
+    @field_validator("next_hop")
+    @classmethod
+    def _keeps_its_secret(cls, next_hop: NextHopSettings, info: ValidationInfo) -> NextHopSettings:
+        relay = info.data.get("relay")
+        if isinstance(relay, RelaySettings):
+            next_hop.refuse_to_show_the_secret(relay.next_hop)
+        return next_hop
+
     @field_validator("web")
     @classmethod
     def _has_its_own_port(cls, web: WebSettings, info: ValidationInfo) -> WebSettings:

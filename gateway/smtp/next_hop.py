@@ -1,178 +1,129 @@
-"""The next hop as the journey sees it: mail transactions on borrowed connections.
+"""The next hop as the journey sees it: mail transactions on connections to the first server that is well.
 
-A connection is kept for the next message while it is young and in step, because opening one costs as much as
-a small message. It is given up after any surprise: a reply out of place means that the replies which follow
-may belong to other commands.
+- The servers are tried in their order until one gives a connection. What a server says about a mail is a
+  verdict, and no other server is asked for a second opinion.
+- A server that failed gets no mail while another one is well; a question of ours finds out when it is back.
+- What is offered is what every server offers, by its last answer: a mail may go to any of them.
+- A connection is given up after any surprise: a reply out of place means that the replies which follow may
+  belong to other commands.
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 from gateway import replies
-from gateway.replies import Deferred
-from gateway.smtp.connection import Connection, NextHopAddress, Timeouts
+from gateway.replies import Deferred, Reply
+from gateway.smtp.broken import Broken, Insecure, LoginRefused
+from gateway.smtp.connection import Connection
+from gateway.smtp.offers import in_common
+from gateway.smtp.phases import Meter, Timeouts
+from gateway.smtp.pool import ServerPool, ServerState
+from gateway.smtp.pool_limits import PoolLimits, ServerJournal, Surroundings
+from gateway.smtp.servers import NextHopAddress
 from gateway.smtp.transaction import PooledTransaction
-from gateway.smtp.wire import Broken
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, slots=True)
-class PoolLimits:
-    """How long a connection is kept, and how long nobody knocks where nobody answered."""
-
-    idle_seconds: float = 20
-    age_seconds: float = 14 * 60
-    """Exchange Online ends a session after some 20 minutes, in the middle of whatever it is doing."""
-    messages: int = 100
-    breaker_seconds: float = 5
-    """How long a next hop that could not be reached is left alone: nobody queues behind a black hole."""
-    first_answer_seconds: float = 2
-    """How long a session waits for an EHLO that another one asked for; only while none was ever answered."""
+_REPLIES: Mapping[str, Callable[[], Reply]] = {
+    Insecure.word: replies.next_hop_insecure,
+    LoginRefused.word: replies.next_hop_bars_us,
+}
+"""By the word of a `Broken`, where the client hears more than that the next hop cannot be reached."""
 
 
 class PooledNextHop:
-    """Connections to one next hop, and what it offers."""
+    """The servers of the next hop, in the order in which they are tried."""
 
     def __init__(
         self,
-        address: NextHopAddress,
-        *,
+        *servers: NextHopAddress,
         timeouts: Timeouts | None = None,
         limits: PoolLimits | None = None,
         offers_seconds: float = 300,
+        ours: Sequence[tuple[str, int]] = (),
+        meter: Meter | None = None,
+        journal: ServerJournal | None = None,
     ) -> None:
-        """`offers_seconds` is how long an EHLO reply is believed before the next hop is asked again."""
-        self._address = address
-        self._timeouts = timeouts or Timeouts()
+        """`servers` are at least one.
+
+        `offers_seconds` is how long an EHLO reply is believed before a server is asked again.
+        `ours` are the addresses and ports where we listen: a server whose name leads there is not used.
+        """
         self._limits = limits or PoolLimits()
-        self._offers_seconds = offers_seconds
-        self._offers: Mapping[bytes, bytes] = {}
-        self._offers_at: float | None = None
-        self._asking: asyncio.Task[None] | None = None
-        self._try_again_at = 0.0
-        self._trouble = ""
-        self._beside_the_path: set[asyncio.Task[None]] = set()
-        self._idle: list[tuple[Connection, asyncio.TimerHandle]] = []
-        self._closed = False
+        around = Surroundings(
+            timeouts=timeouts or Timeouts(),
+            limits=self._limits,
+            offers_seconds=offers_seconds,
+            ours=ours,
+            probed=len(servers) > 1,
+            meter=meter,
+            journal=journal,
+        )
+        self._pools = {server.label: ServerPool(server, around) for server in servers}
+
+    @property
+    def servers(self) -> tuple[ServerState, ...]:
+        """How each server stands, in their order."""
+        return tuple(pool.state for pool in self._pools.values())
 
     async def begin(self) -> PooledTransaction:
         """Borrow a connection for one mail; raises `Deferred` when none can be opened.
 
         Raises at once when none could be opened a moment ago, and none is idle.
         """
-        if (idle := self._from_idle()) is not None:
-            return PooledTransaction(self, idle, fresh=False)
-        return PooledTransaction(self, await self.open(), fresh=True)
+        connection, fresh = await self._first_that_can(ServerPool.borrow)
+        return PooledTransaction(self, connection, fresh=fresh)
+
+    async def open(self) -> Connection:
+        """Open a connection; raises `Deferred`, at once if every server failed a moment ago."""
+        return await self._first_that_can(ServerPool.open)
+
+    def give_back(self, connection: Connection, *, mail_open: bool) -> None:
+        """Take a connection back that is in step."""
+        self._pools[connection.server].give_back(connection, mail_open=mail_open)
 
     async def offers(self) -> Mapping[bytes, bytes]:
         """Return the EHLO keywords, in upper case, with their parameters.
 
-        One session asks and waits. For the others, and when the next hop cannot be asked now, its last answer
-        stands, however old; raises `Deferred` when it has never answered.
+        One session asks the servers, and waits. For the others, and where a server cannot be asked now, its
+        last answer stands, however old; raises `Deferred` when none has ever answered.
         """
-        if not self._offers_fresh():
-            if self._asking is None:
-                self._asking = self._spawn(self._ask())
-                await asyncio.shield(self._asking)
-            elif self._offers_at is None:
-                await asyncio.wait([self._asking], timeout=self._limits.first_answer_seconds)
-        if self._offers_at is None:
-            raise Deferred(replies.next_hop_unavailable(), "next hop: has never answered")
-        return self._offers
+        stale = [pool for pool in self._pools.values() if pool.stale]
+        if stale:
+            await self._ask(stale)
+        known = self._known()
+        if not known:
+            raise Deferred(replies.next_hop_unavailable(), "next-hop-lost: has never answered")
+        return in_common(known)
 
     async def close(self) -> None:
-        """Close the idle connections; those that are lent out close when they come back.
-
-        Waits for those that are being reset.
-        """
-        self._closed = True
-        if self._asking is not None:
-            self._asking.cancel()
-        if self._beside_the_path:
-            await asyncio.wait(self._beside_the_path)
-        while self._idle:
-            connection, expiry = self._idle.pop()
-            expiry.cancel()
-            connection.leave()
+        """Close the idle connections; those that are lent out close when they come back."""
+        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
         await asyncio.sleep(0)  # lets the transports close before the loop does
 
-    async def open(self) -> Connection:
-        """Open a connection and note what it offers; raises `Deferred`, at once if it was so a moment ago."""
-        clock = asyncio.get_running_loop().time
-        if clock() < self._try_again_at:
-            raise Deferred(replies.next_hop_unavailable(), f"{self._trouble}; not tried again yet")
-        try:
-            connection = await Connection.open(self._address, self._timeouts)
-        except Broken as broken:
-            self._try_again_at = clock() + self._limits.breaker_seconds
-            self._trouble = f"next hop: {broken}"
-            raise Deferred(replies.next_hop_unavailable(), self._trouble) from broken
-        self._try_again_at = 0.0  # another attempt may have failed meanwhile
-        self._offers = connection.offers
-        self._offers_at = clock()
-        return connection
+    async def _first_that_can(self, take: Callable[[ServerPool], Awaitable[T]]) -> T:
+        """Ask the servers that are well, in their order, then the others."""
+        pools = self._pools.values()
+        failures: list[tuple[str, Broken]] = []
+        for pool in sorted(pools, key=lambda pool: not pool.up) if len(pools) > 1 else pools:
+            try:
+                return await take(pool)
+            except Broken as broken:
+                failures.append((pool.label, broken))
+        reason = "; ".join(f"{broken.word}: {server}: {broken}" for server, broken in failures)
+        reply = _REPLIES.get(failures[0][1].word, replies.next_hop_unavailable)
+        raise Deferred(reply(), reason)
 
-    def give_back(self, connection: Connection, *, mail_open: bool) -> None:
-        """Take a connection back that is in step; the RSET that an open mail needs is not waited for."""
-        if mail_open:
-            self._spawn(self._reset(connection))
-        else:
-            self._keep(connection)
+    async def _ask(self, stale: Sequence[ServerPool]) -> None:
+        """Have the servers asked, and wait as long as it is of use."""
+        ours = [pool.ask() for pool in stale if not pool.asking]
+        if ours:
+            await asyncio.wait(ours, timeout=self._limits.first_answer_seconds)
+            while not self._known() and (pending := [task for task in ours if not task.done()]):
+                await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        elif not self._known():
+            await asyncio.wait([pool.ask() for pool in stale], timeout=self._limits.first_answer_seconds)
 
-    async def _ask(self) -> None:
-        try:
-            self._keep(await self.open())
-        except Deferred:
-            pass  # the last answer stands
-        finally:
-            self._asking = None
-
-    async def _reset(self, connection: Connection) -> None:
-        try:
-            await connection.reset()
-        except Broken:
-            connection.abort()
-        except BaseException:
-            connection.abort()
-            raise
-        else:
-            self._keep(connection)
-
-    def _keep(self, connection: Connection) -> None:
-        """Keep a connection for the next mail, or close it when it has served enough."""
-        loop = asyncio.get_running_loop()
-        worn = (
-            connection.messages >= self._limits.messages
-            or loop.time() - connection.opened_at >= self._limits.age_seconds
-        )
-        if self._closed or worn or not connection.usable:
-            connection.leave()
-            return
-        expiry = loop.call_later(self._limits.idle_seconds, self._expire, connection)
-        self._idle.append((connection, expiry))
-
-    def _from_idle(self) -> Connection | None:
-        """Return the connection used last, which is the least likely to have been closed meanwhile."""
-        now = asyncio.get_running_loop().time()
-        while self._idle:
-            connection, expiry = self._idle.pop()
-            expiry.cancel()
-            if connection.usable and now - connection.opened_at < self._limits.age_seconds:
-                return connection
-            connection.leave()
-        return None
-
-    def _expire(self, connection: Connection) -> None:
-        self._idle = [entry for entry in self._idle if entry[0] is not connection]
-        connection.leave()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._beside_the_path.add(task)
-        task.add_done_callback(self._beside_the_path.discard)
-        return task
-
-    def _offers_fresh(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        return self._offers_at is not None and now - self._offers_at < self._offers_seconds
+    def _known(self) -> list[Mapping[bytes, bytes]]:
+        return [pool.offers for pool in self._pools.values() if pool.offers is not None]

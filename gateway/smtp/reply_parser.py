@@ -21,7 +21,7 @@ class ReplyParser:
     """Puts replies together from the bytes of one connection."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._rest = b""
         self._code = b""
         self._lines: list[bytes] = []
         self.nonsense = ""
@@ -30,7 +30,7 @@ class ReplyParser:
     @property
     def midway(self) -> bool:
         """Whether a reply has begun and not ended."""
-        return bool(self._buffer or self._lines)
+        return bool(self._rest or self._lines)
 
     def feed(self, data: bytes) -> list[Reply]:
         """Return the replies that `data` completes; nothing that comes behind nonsense is a reply.
@@ -38,14 +38,15 @@ class ReplyParser:
         A reply before the nonsense counts: a mail that was accepted must not be sent again.
         """
         done: list[Reply] = []
-        self._buffer += data
-        while not self.nonsense and (end := self._buffer.find(b"\n") + 1) > 0:
-            line = bytes(self._buffer[:end])
-            del self._buffer[:end]
-            if (reply := self._take(line)) is not None:
+        data = self._rest + data
+        start = 0
+        while not self.nonsense and (end := data.find(b"\n", start) + 1) > 0:
+            if (reply := self._take(data[start:end])) is not None:
                 done.append(reply)
-        if len(self._buffer) > MAX_LINE_OCTETS:
-            self._buffer.clear()
+            start = end
+        self._rest = data[start:]
+        if len(self._rest) > MAX_LINE_OCTETS:
+            self._rest = b""
             self.nonsense = self.nonsense or "a line without end"
         return done
 
@@ -61,10 +62,10 @@ class ReplyParser:
         if len(line) > MAX_LINE_OCTETS or len(self._lines) >= MAX_LINES:
             self.nonsense = "a reply without end"
             return None
-        self._code = code
-        self._lines.append(text)
         if separator == b"-":
+            self._code = code
+            self._lines.append(text)
             return None
-        reply = Reply(int(code), tuple(self._lines))
+        reply = Reply(int(code), (*self._lines, text))
         self._lines.clear()
         return reply

@@ -22,10 +22,11 @@ from gateway.keyring import Keyring, new_ed25519_key
 from gateway.mail.dkim_sign import SigningKey
 from gateway.message_journey import MessageJourney
 from gateway.rendering import Rendering
-from gateway.smtp.connection import NextHopAddress, Timeouts
 from gateway.smtp.listener import listen
 from gateway.smtp.next_hop import PooledNextHop
+from gateway.smtp.phases import Timeouts
 from gateway.smtp.rules import DoorRules, Household
+from gateway.smtp.servers import NextHopAddress
 from store.database import Store, Verb, open_store
 from store.errors import StoreUnavailable
 from store.partners import add_partner

@@ -271,7 +271,7 @@ async def test_a_next_hop_that_cannot_be_reached_stands_in_the_journal(open_gate
     await gateway.hop.stop()
     assert (await gateway.send(PLAIN, "a@example.jp"))[:9] == b"451 4.4.1"
     (line,) = gateway.events("deferred")
-    assert line["reason"].startswith("next hop: cannot connect")
+    assert line["reason"].startswith("next-hop-lost: 127.0.0.1:")
 
 
 async def test_a_key_of_the_domain_above_signs_for_a_subdomain(open_gateway: OpenGateway) -> None:

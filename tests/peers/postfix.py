@@ -54,6 +54,12 @@ virtual_gid_maps = static:65534
 virtual_mailbox_limit = 0
 """
 
+STARTTLS = """\
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = {certificate}
+smtpd_tls_key_file = {key}
+"""
+
 MASTER_CF = """\
 127.0.0.1:{port} inet n - n - - smtpd
 pickup unix n - n 60 1 pickup
@@ -89,8 +95,18 @@ class Postfix:
     running: bool = True
 
     @classmethod
-    def start(cls, root: Path, name: str, *, next_hop: int | None = None) -> "Postfix":
-        """Start an instance that relays everything to `next_hop`, or keeps everything in one Maildir."""
+    def start(
+        cls,
+        root: Path,
+        name: str,
+        *,
+        next_hop: int | None = None,
+        certificate: tuple[Path, Path] | None = None,
+    ) -> "Postfix":
+        """Start an instance that relays everything to `next_hop`, or keeps everything in one Maildir.
+
+        With a certificate and its key it offers STARTTLS.
+        """
         instance = cls(root, free_port())
         for folder in ("conf", "queue", "data", "log", "mail/inbox"):
             (root / folder).mkdir(parents=True)
@@ -100,6 +116,8 @@ class Postfix:
         shutil.chown(root / "mail" / "inbox", 65534, 65534)
         tail = MAILBOXES if next_hop is None else RELAY
         main = (MAIN_CF + tail).format(root=root, name=name, next_hop=next_hop)
+        if certificate is not None:
+            main += STARTTLS.format(certificate=certificate[0], key=certificate[1])
         (root / "conf" / "main.cf").write_text(main)
         (root / "conf" / "master.cf").write_text(MASTER_CF.format(port=instance.port))
         instance.command("postfix", "start")

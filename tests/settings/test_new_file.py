@@ -50,7 +50,8 @@ def test_every_example_in_a_new_settings_file_is_valid(tmp_path: Path) -> None:
     """Removing the # before every setting gives a file without faults."""
     (tmp_path / "dkim").mkdir()
     (tmp_path / "dkim" / "goen1.pem").touch(0o600)
-    (tmp_path / "company-ca.pem").touch()
+    for name in ("company-ca.pem", "gateway.pem", "gateway.key", "login.secret"):
+        (tmp_path / name).touch(0o600)
     (tmp_path / "smtp").mkdir()
     for name in ("fullchain.pem", "privkey.pem", "client-ca.pem"):
         (tmp_path / "smtp" / name).touch(0o600)

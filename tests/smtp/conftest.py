@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import uvloop
 
-from gateway.smtp.connection import NextHopAddress, Timeouts
 from gateway.smtp.crowd import Crowd
 from gateway.smtp.listener import Listener, listen
-from gateway.smtp.next_hop import PooledNextHop, PoolLimits
+from gateway.smtp.next_hop import PooledNextHop
+from gateway.smtp.phases import Timeouts
+from gateway.smtp.pool_limits import PoolLimits
 from gateway.smtp.rules import DoorRules, Household
+from gateway.smtp.servers import NextHopAddress
 from tests.smtp.recording import Client, RecordingJournal, RecordingNextHop, StraightJourney
 
 

@@ -1,21 +1,16 @@
 import asyncio
-import datetime as dt
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from gateway.envelope import Recipient, Sender
 from gateway.replies import Deferred, OutcomeUnknown, Reply
-from gateway.smtp.connection import NextHopAddress, Timeouts
-from gateway.smtp.next_hop import PooledNextHop, PoolLimits
+from gateway.smtp.connection import Connection
+from gateway.smtp.next_hop import PooledNextHop
+from gateway.smtp.phases import Timeouts
+from gateway.smtp.pool_limits import PoolLimits
+from gateway.smtp.servers import NextHopAddress
 from gateway.smtp.transaction import PooledTransaction
 from tests.smtp.recording import USUAL_OFFERS, Answer, Fault, RecordingNextHop, eventually
 
@@ -45,23 +40,19 @@ async def open_pool(hop: RecordingNextHop) -> AsyncIterator[OpenPool]:
         timeouts: Timeouts | None = None,
         limits: PoolLimits | None = None,
         offers_seconds: float = 300,
-        tls_context: ssl.SSLContext | None = None,
-        server_name: str = "",
     ) -> PooledNextHop:
-        address = NextHopAddress(
-            "127.0.0.1",
-            hop.port,
-            helo_name=b"gw.test",
-            tls="require" if tls_context else "none",
-            tls_context=tls_context,
-            server_name=server_name,
-        )
+        address = NextHopAddress("127.0.0.1", hop.port, helo_name=b"gw.test")
         pools.append(PooledNextHop(address, timeouts=timeouts, limits=limits, offers_seconds=offers_seconds))
         return pools[-1]
 
     yield build
     for pool in pools:
         await pool.close()
+
+
+def idle_of(pool: PooledNextHop) -> list[Connection]:
+    """Return the connections that wait for a mail."""
+    return [connection for server in pool._pools.values() for connection, _ in server._idle]
 
 
 async def deliver(pool: PooledNextHop, content: bytes = b"x: y\r\n") -> Reply:
@@ -157,7 +148,7 @@ async def test_a_closed_idle_connection_is_not_lent_out(open_pool: OpenPool, hop
     pool = open_pool()
     await deliver(pool)
     hop.close_all()
-    await eventually(lambda: not pool._idle[0][0].usable)
+    await eventually(lambda: not idle_of(pool)[0].usable)
     await deliver(pool)
     assert len(hop.heard(b"MAIL")) == 2
 
@@ -168,7 +159,7 @@ async def test_a_connection_on_which_the_next_hop_spoke_unasked_is_not_lent_out(
     pool = open_pool()
     await deliver(pool)
     hop.say(b"250 surprise\r\n")
-    await eventually(lambda: not pool._idle[0][0].usable)
+    await eventually(lambda: not idle_of(pool)[0].usable)
     await deliver(pool)
     assert hop.connections == 2
 
@@ -218,7 +209,7 @@ async def test_a_refusal_comes_back_as_it_is_and_the_connection_is_kept(
     await transaction.release()
     assert reply.to_wire() == answer
     assert hop.messages == []
-    await eventually(lambda: pool._idle != [])
+    await eventually(lambda: idle_of(pool) != [])
     await deliver(pool)
     assert hop.connections == 1
     assert len(hop.messages) == 1
@@ -292,12 +283,11 @@ async def test_a_transaction_that_was_ended_while_it_waited_is_begun_again(
         hop.close_all()
     for transaction in transactions:
         await eventually(lambda t=transaction: not t._connection.usable)  # type: ignore[misc]  # bound on purpose
-    assert (await transactions[0].deliver(b"1\r\n")).accepted
-    assert await transactions[1].transmit(b"2\r\n") is None
-    assert (await transactions[1].finish()).accepted
+    for transaction in transactions:
+        assert (await transaction.deliver(b"1\r\n")).accepted
     for transaction in transactions:
         await transaction.release()
-    assert sorted(message.content for message in hop.messages) == [b"1\r\n", b"2\r\n"]
+    assert [message.content for message in hop.messages] == [b"1\r\n"] * 2
 
 
 async def test_a_transaction_is_begun_again_only_once(open_pool: OpenPool, hop: RecordingNextHop) -> None:
@@ -468,9 +458,7 @@ async def test_a_connection_lost_before_a_late_dot_is_merely_deferred(
 
 async def transmitted(pool: PooledNextHop) -> PooledTransaction:
     transaction = await pool.begin()
-    await transaction.mail(SENDER)
-    await transaction.rcpt(RECIPIENT)
-    assert await transaction.transmit(b".x\r\n") is None
+    assert await transaction.offer(SENDER, [RECIPIENT], b".x\r\n") is None
     return transaction
 
 
@@ -479,7 +467,7 @@ async def test_release_resets_an_open_mail(open_pool: OpenPool, hop: RecordingNe
     transaction = await pool.begin()
     await transaction.mail(SENDER)
     await transaction.release()
-    await eventually(lambda: pool._idle != [])
+    await eventually(lambda: idle_of(pool) != [])
     assert hop.heard(b"RSET") == [b"RSET"]
     await deliver(pool)
     assert hop.connections == 1
@@ -493,9 +481,9 @@ async def test_release_does_not_wait_for_the_next_hop(open_pool: OpenPool, hop: 
     hop.hold("RSET")
     await transaction.release()
     await eventually(lambda: hop.held == 1)
-    assert pool._idle == []
+    assert idle_of(pool) == []
     hop.let_go()
-    await eventually(lambda: pool._idle != [])
+    await eventually(lambda: idle_of(pool) != [])
     await deliver(pool)
     assert hop.connections == 1
 
@@ -572,7 +560,7 @@ async def test_an_idle_connection_is_closed(open_pool: OpenPool, hop: RecordingN
     await deliver(pool)
     await eventually(lambda: hop.open_connections == 0)
     assert hop.heard(b"QUIT") == [b"QUIT"]
-    assert pool._idle == []
+    assert idle_of(pool) == []
 
 
 async def test_closing_the_pool_closes_what_comes_back_later(
@@ -587,10 +575,12 @@ async def test_closing_the_pool_closes_what_comes_back_later(
 
 
 async def test_offers_are_asked_once_while_they_are_fresh(open_pool: OpenPool, hop: RecordingNextHop) -> None:
-    hop.offers = ("size 100", "8BitMime", "AUTH PLAIN LOGIN")
+    hop.offers = ("size 100", "8BitMime", "AUTH PLAIN LOGIN", "dsn")
     pool = open_pool()
     offers = await asyncio.gather(*(pool.offers() for _ in range(5)))
-    assert all(dict(o) == {b"SIZE": b"100", b"8BITMIME": b"", b"AUTH": b"PLAIN LOGIN"} for o in offers)
+    assert all(
+        dict(o) == {b"SIZE": b"100", b"8BITMIME": b"", b"AUTH": b"PLAIN LOGIN", b"DSN": b""} for o in offers
+    )
     assert hop.connections == 1
     await deliver(pool)
     assert hop.connections == 1, "the connection that asked carries the mail"
@@ -741,7 +731,11 @@ async def test_a_next_hop_without_ehlo_offers_nothing_and_takes_mail(
     hop.answer("EHLO", b"502 what?\r\n")
     pool = open_pool()
     assert dict(await pool.offers()) == {}
-    await deliver(pool)
+    transaction = await pool.begin()
+    assert (await transaction.mail(Sender(b"hr@example.com"))).accepted
+    assert (await transaction.rcpt(Recipient(b"yamada@example.jp"))).accepted
+    assert (await transaction.deliver(b"x\r\n")).accepted
+    await transaction.release()
     assert hop.heard(b"HELO") == [b"HELO gw.test"]
 
 
@@ -754,100 +748,3 @@ async def test_no_command_is_smuggled_in_an_address(
         await transaction.mail(Sender(address))
     await transaction.release()
     assert hop.heard(b"MAIL") == []
-
-
-@dataclass(frozen=True)
-class Certificates:
-    server: ssl.SSLContext
-    client: ssl.SSLContext
-
-
-def make_certificates(directory: Path, name: str = "hop.test") -> Certificates:
-    """Return a server context for `name` and a client context that trusts only its authority."""
-    now = dt.datetime.now(dt.UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ip_address("127.0.0.2"))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file = directory / "server.pem"
-    file.write_bytes(secret + pem)
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(file)
-    return Certificates(server, ssl.create_default_context(cadata=pem.decode("ascii")))
-
-
-async def test_tls_is_started_and_verified_before_any_mail(
-    open_pool: OpenPool, hop: RecordingNextHop, tmp_path: Path
-) -> None:
-    certificates = make_certificates(tmp_path)
-    hop.tls = certificates.server
-    pool = open_pool(tls_context=certificates.client, server_name="hop.test")
-    content = b"x" * 3_000_000 + b"\r\n"
-    assert (await deliver(pool, content)).accepted
-    await deliver(pool)
-    assert hop.connections == 1
-    assert [line.partition(b" ")[0] for line in hop.commands[:4]] == [b"EHLO", b"STARTTLS", b"EHLO", b"MAIL"]
-    assert hop.messages[0].content == content
-    assert b"STARTTLS" not in await pool.offers()
-
-
-Spoil = Callable[[RecordingNextHop, Certificates, Path], Awaitable[None]]
-
-
-async def _offer_no_tls(hop: RecordingNextHop, _certificates: Certificates, _path: Path) -> None:
-    hop.tls = None
-
-
-async def _show_a_strange_certificate(hop: RecordingNextHop, _certificates: Certificates, path: Path) -> None:
-    hop.tls = make_certificates(path).server
-
-
-async def _show_another_name(hop: RecordingNextHop, certificates: Certificates, path: Path) -> None:
-    other = make_certificates(path, "other.test")
-    hop.tls = other.server
-    certificates.client.load_verify_locations(path / "server.pem")
-
-
-async def _refuse_starttls(hop: RecordingNextHop, _certificates: Certificates, _path: Path) -> None:
-    hop.answer("STARTTLS", b"454 4.7.0 not now\r\n")
-
-
-async def _inject_plain_text(hop: RecordingNextHop, _certificates: Certificates, _path: Path) -> None:
-    hop.answer("STARTTLS", b"220 go\r\n250-hop.test\r\n250 DSN\r\n")
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [_offer_no_tls, _show_a_strange_certificate, _show_another_name, _refuse_starttls, _inject_plain_text],
-)
-async def test_without_the_tls_that_is_required_no_mail_leaves(
-    open_pool: OpenPool, hop: RecordingNextHop, tmp_path: Path, spoil: Spoil
-) -> None:
-    certificates = make_certificates(tmp_path)
-    hop.tls = certificates.server
-    await spoil(hop, certificates, tmp_path)
-    with pytest.raises(Deferred):
-        await open_pool(tls_context=certificates.client, server_name="hop.test").begin()
-    assert hop.heard(b"MAIL") == []
-
-
-def test_required_tls_needs_a_context() -> None:
-    with pytest.raises(ValueError, match="TLS context"):
-        NextHopAddress("127.0.0.1", 25, tls="require")

@@ -6,10 +6,10 @@ import socket
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.smtp.connection import NextHopAddress
 from gateway.smtp.listener import listen
 from gateway.smtp.next_hop import PooledNextHop
 from gateway.smtp.rules import DoorRules, Household
+from gateway.smtp.servers import NextHopAddress
 from tests.smtp.recording import Client, RecordingJournal, RecordingNextHop, StraightJourney
 
 lines = st.lists(
