@@ -517,7 +517,7 @@ async def test_a_stop_leaves_nothing_running(open_house: OpenHouse) -> None:
     await house.listener.stop(0.05)
     await house.pool.close()
     assert house.hop.heard(b"RSET") != []
-    assert house.pool._beside_the_path == set()
+    assert [server.connections for server in house.pool.servers] == [0]
     assert house.listener._sessions._tasks == set()
 
 
