@@ -211,10 +211,12 @@ def explain(
     """
     from gateway.operator.explain.report import Wanted, report
 
+    if force and not out:
+        raise click.UsageError("--force is of no use without --out.")
     wanted = Wanted(mail=mail, sender=sender, recipients=recipients, as_json=as_json, out=out, force=force)
-    invited = report(
-        wanted, settings=ctx.obj, environ=os.environ, stdin=sys.stdin.buffer, now=datetime.now(UTC)
-    )
+    # A service manager or a shell may have closed it.
+    stdin = sys.stdin.buffer if sys.stdin else None
+    invited = report(wanted, settings=ctx.obj, environ=os.environ, stdin=stdin, now=datetime.now(UTC))
     sys.exit(1 if check and not invited else 0)
 
 

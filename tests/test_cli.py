@@ -569,6 +569,7 @@ def test_explain_names_what_cannot_be_written(mail: Path) -> None:
         (("mail.eml", "--to", "taro"), "--to takes an address"),
         (("mail.eml", "--from", "hr"), "--from takes an address"),
         ((".",), "is a directory"),
+        (("mail.eml", "--force"), "without --out"),
         ((), "Missing argument"),
     ],
 )

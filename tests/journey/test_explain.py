@@ -16,7 +16,7 @@ from tests.journey.conftest import PARTNER, Gateway, OpenGateway
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 LIMIT = 1 << 20
-TO = ("taro@example.jp", "hanako@example.jp", "boss@example.com")
+TO = ("taro@example.jp", "boss@example.com")
 OURS = re.compile(
     rb"Received: from [^\r\n]*\r\n\tby gw\.test with ESMTP id G-[^\r\n]*;\r\n\t[^\r\n]*\r\n"
     rb"DKIM-Signature: v=1; a=ed25519-sha256;[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*"
@@ -68,7 +68,7 @@ async def test_every_mail_of_the_corpus_becomes_what_was_explained(
             assert [message.content for message in opened.hop.messages] == [mail], name
             continue
         sent = {tuple(message.rcpts): message.content for message in opened.hop.messages}
-        written = dict(files(case))
+        written = dict(files(case, told))
         assert len(sent) == len(written) == len(told.copies), name
         for copy in told.copies:
             theirs = sent[tuple(f"RCPT TO:<{address}>".encode() for address in copy.recipients)]

@@ -275,8 +275,8 @@ def test_files_are_the_copies_with_their_sizes_and_each_candidate_has_another_li
     samples: Circumstances,
 ) -> None:
     this = case(MARKED, samples, ("a@example.jp", "b@example.jp", "boss@example.com"))
-    written = dict(files(this))
     found = explain(this)
+    written = dict(files(this, found))
     assert {name: len(content) for name, content in written.items()} == {
         copy.file: copy.octets for copy in found.copies
     }
@@ -286,7 +286,8 @@ def test_files_are_the_copies_with_their_sizes_and_each_candidate_has_another_li
 
 
 def test_a_mail_that_passes_has_no_files(samples: Circumstances) -> None:
-    assert list(files(case(text("nothing"), samples))) == []
+    this = case(text("nothing"), samples)
+    assert list(files(this, explain(this))) == []
 
 
 def test_without_keys_the_copies_are_unsigned_and_keep_the_signatures_of_others(
@@ -295,7 +296,7 @@ def test_without_keys_the_copies_are_unsigned_and_keep_the_signatures_of_others(
     foreign = b"DKIM-Signature: v=1; d=mailer.example.org; s=x; b=abc\r\n"
     own = b"DKIM-Signature: v=1; d=example.com; s=x; b=abc\r\n"
     this = case(foreign + own + MARKED, samples)
-    (content,) = dict(files(this)).values()
+    (content,) = dict(files(this, explain(this))).values()
     assert foreign in content
     assert content.count(b"DKIM-Signature") == 1
     assert explain(this).copies[0].signed_by == ()

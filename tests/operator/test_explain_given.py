@@ -78,6 +78,9 @@ def test_a_mail_is_read_from_a_file_and_from_standard_input(tmp_path: Path) -> N
     (tmp_path / "a.eml").write_bytes(MAIL)
     assert read_mail(tmp_path / "a.eml", io.BytesIO(), limit=LIMIT).content == MAIL
     assert read_mail(Path("-"), io.BytesIO(MAIL), limit=LIMIT).content == MAIL
+    assert read_mail(tmp_path / "a.eml", None, limit=LIMIT).content == MAIL
+    with pytest.raises(MailUnusable, match="standard input is empty"):
+        read_mail(Path("-"), None, limit=LIMIT)
 
 
 def test_no_more_is_read_than_the_gateway_takes() -> None:

@@ -88,10 +88,13 @@ def explain(case: Case, *, quick_search: Callable[[bytes], bool] = marker.might_
     )
 
 
-def files(case: Case) -> Iterator[tuple[str, bytes]]:
-    """Yield each copy's file name and its bytes, as they would be sent; none for a mail that passes."""
-    reading = _read(case)
-    if _decide(case, reading, found_quickly=marker.might_be_marked(case.content)).copies:
+def files(case: Case, explanation: Explanation) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the bytes of each copy of an explained mail, as they would be sent.
+
+    They are written anew, because one mail may have very many; none for a mail that passes.
+    """
+    if explanation.copies:
+        reading = _read(case)
         for number, copy in enumerate(_written(case, reading), start=1):
             yield copies_seen.file_name(copy, number), copy.content
 
@@ -131,6 +134,9 @@ def _written(case: Case, reading: Reading) -> Iterator[Copy]:
     message = MarkedMessage(case.envelope, case.content, reading, print_of)
     for planned in scribe.plan(message).copies:
         copy = scribe.write(message, planned, partners=case.circumstances.partners, date=case.date)
+        if not copy.content.endswith(b"\r\n"):
+            # The end of data needs one, so whoever sends adds it (RFC 5321, section 4.1.1.4).
+            copy = replace(copy, content=copy.content + b"\r\n")
         if stand_in is not None and domain:
             copy = replace(copy, content=trace.without_own_signatures(copy.content, domain))
         yield copy

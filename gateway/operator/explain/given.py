@@ -43,13 +43,13 @@ class Given:
     """What was done to the file's bytes to get there, one sentence each."""
 
 
-def read_mail(path: Path, stdin: BinaryIO, *, limit: int) -> Given:
+def read_mail(path: Path, stdin: BinaryIO | None, *, limit: int) -> Given:
     """Read a mail from a file, or from standard input for `-`; `limit` is in octets of the wire.
 
     Raises `MailUnusable`.
     """
     if str(path) == "-":
-        return understand(stdin.read(limit + 1), "standard input", limit=limit)
+        return understand(stdin.read(limit + 1) if stdin else b"", "standard input", limit=limit)
     try:
         raw = read_regular(path, limit=limit + 1).content
     except IsADirectoryError:

@@ -35,12 +35,18 @@ class Wanted:
 
 
 def report(
-    wanted: Wanted, *, settings: Path | None, environ: Mapping[str, str], stdin: BinaryIO, now: datetime
+    wanted: Wanted,
+    *,
+    settings: Path | None,
+    environ: Mapping[str, str],
+    stdin: BinaryIO | None,
+    now: datetime,
 ) -> bool:
     """Explain a mail on standard output; return whether a candidate would get an invitation.
 
-    `settings` is the file that was named, if any. Raises `MailUnusable` and `NoAddress` for wrong usage,
-    `CannotWriteCopies`, and what `circumstances` raises.
+    `settings` is the file that was named, if any; `stdin` is None when it is closed.
+    Raises `MailUnusable` and `NoAddress` for wrong usage, `CannotWriteCopies`, and what `circumstances`
+    raises.
     """
     around = circumstances(settings, environ)
     given = read_mail(wanted.mail, stdin, limit=around.max_octets)
@@ -53,7 +59,7 @@ def report(
     written: list[Path] = []
     if wanted.out is not None and explanation.copies:
         names = [copy.file for copy in explanation.copies]
-        written = list(write_copies(wanted.out, names, files(case), force=wanted.force))
+        written = list(write_copies(wanted.out, names, files(case, explanation), force=wanted.force))
     if wanted.as_json:
         print_lines([Line(as_json(explanation))])
     else:
