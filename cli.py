@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from gateway.operator.options import COUNT, PORT, Day, SecretFile, not_utf8
+from gateway.operator.options import COUNT, DOMAIN, PORT, Day, SecretFile, not_utf8
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
@@ -411,6 +411,76 @@ def partner_list(ctx: click.Context, *, as_json: bool) -> None:
 
     with _store(ctx) as store:
         show(partner_listing(store.call(list_partners)), as_json=as_json)
+
+
+@main.group()
+def user() -> None:
+    """Who may log in at a door to send mail."""
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--generate", is_flag=True, help="Make a password and print it.")
+@click.option("--sender-domain", "domains", type=DOMAIN, multiple=True, help="May be given several times.")
+@click.pass_context
+def user_add(ctx: click.Context, *, name: str, generate: bool, domains: tuple[str, ...]) -> None:
+    """Add a user, or give one a new password.
+
+    With --sender-domain the user may send from these domains only.
+    """
+    from gateway.operator import users
+
+    path = _settings(ctx).relay.users_file
+    password = (
+        users.new_password()
+        if generate
+        else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    )
+    users.add(path, name, password, domains)
+    click.echo(f"{name} may log in. Send the gateway SIGHUP, or restart it.")
+    if generate:
+        click.echo(f"The password, which is not shown again:\n{password}")
+
+
+@user.command("list")
+@json_option
+@click.pass_context
+def user_list(ctx: click.Context, *, as_json: bool) -> None:
+    """Show the users."""
+    from gateway.operator import users
+    from gateway.operator.terminal import show
+
+    show(users.listing(_settings(ctx).relay.users_file), as_json=as_json)
+
+
+@user.command("disable")
+@click.argument("name")
+@click.pass_context
+def user_disable(ctx: click.Context, *, name: str) -> None:
+    """Let a user log in no more, until enabled again."""
+    from gateway.operator.users import set_disabled
+
+    set_disabled(_settings(ctx).relay.users_file, name, disabled=True)
+
+
+@user.command("enable")
+@click.argument("name")
+@click.pass_context
+def user_enable(ctx: click.Context, *, name: str) -> None:
+    """Let a disabled user log in again."""
+    from gateway.operator.users import set_disabled
+
+    set_disabled(_settings(ctx).relay.users_file, name, disabled=False)
+
+
+@user.command("remove")
+@click.argument("name")
+@click.pass_context
+def user_remove(ctx: click.Context, *, name: str) -> None:
+    """Forget a user."""
+    from gateway.operator.users import remove
+
+    remove(_settings(ctx).relay.users_file, name)
 
 
 if __name__ == "__main__":

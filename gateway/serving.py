@@ -15,6 +15,7 @@ from gateway.journal import Journal, open_journal
 from gateway.replies import Deferred
 from gateway.settings import Settings
 from gateway.smtp.listener import Listener, listen
+from gateway.smtp.stranger import prove_closed
 from gateway.web.server import WebServer
 from gateway.wiring import House, build
 from store.errors import StoreError, StoreUnavailable
@@ -179,6 +180,7 @@ async def running(house: House, sockets: Sockets, *, worker: bool) -> AsyncItera
             listeners: list[Listener] = []
             closing.push_async_callback(_stop_listeners, house, listeners)
             for door, bound in sockets.smtp:
+                await prove_closed(house.door_rules[door], house.household)
                 listeners.append(await listen(bound, house.door_rules[door], house.household))
         yield migrating
 

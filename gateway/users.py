@@ -37,7 +37,7 @@ _DOMAIN = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 _MOST_OCTETS = 8 * 1024 * 1024
 """A file of users with a hundred thousand lines is smaller."""
 _OPEN_TO_OTHERS = 0o027
-"""Group may read; nobody but the owner may write; others may nothing."""
+"""Its group may read it, others may do nothing with it, and only its owner may write."""
 
 
 class UsersInvalid(Exception):
@@ -106,7 +106,13 @@ class Users:
     def __init__(self, users: tuple[User, ...]) -> None:
         self._by_name = {user.name: user for user in users}
         # Somebody unknown costs as much as somebody known, so that time tells nobody which names exist.
-        self._nobody = PasswordHash.of(secrets.token_urlsafe())
+        self._nobody = PasswordHash(
+            USUAL_COST,
+            BLOCK_SIZE,
+            PASSES,
+            secrets.token_bytes(_SALT_OCTETS),
+            secrets.token_bytes(_HASH_OCTETS),
+        )
 
     @property
     def all(self) -> tuple[User, ...]:

@@ -88,6 +88,8 @@ _KNOWN = (
     ("gateway.template_source", "TemplateInvalid", WRONG_SETTINGS, "A template cannot be used: {error}"),
     ("gateway.operator.founding", "AlreadyFounded", FAILED, "{error}"),
     ("gateway.operator.founding", "CannotWrite", FAILED, "{error}"),
+    ("gateway.operator.users", "UserEntryRefused", FAILED, "{error}"),
+    ("gateway.smtp.stranger", "OpenRelay", WRONG_SETTINGS, "{error}"),
     ("gateway.operator.explain.given", "MailUnusable", WRONG_USAGE, "{error}"),
     ("gateway.operator.explain.people", "NoAddress", WRONG_USAGE, "{error}"),
     ("gateway.operator.explain.on_disk", "CannotWriteCopies", FAILED, "{error}"),

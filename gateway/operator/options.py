@@ -24,6 +24,24 @@ def not_utf8(arguments: list[str]) -> int | None:
     return None
 
 
+class _Domain(click.ParamType[str]):
+    """A mail domain."""
+
+    name = "domain"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it in lower case."""
+        from gateway.settings.values import read_domain
+
+        try:
+            return read_domain(value)
+        except ValueError as error:
+            self.fail(f"{value} {error}.", param, ctx)
+
+
+DOMAIN = _Domain()
+
+
 class Day(click.DateTime):
     """A day such as 2030-03-31 that has a next one."""
 

@@ -101,10 +101,14 @@ class Dialogue(SMTP):
         """Let the client keep us waiting as long as in the beginning: it has sent something of worth."""
         self._patience_left = self._patience_seconds
 
+    @abstractmethod
+    def in_mail(self) -> bool:
+        """Whether a mail is open, which a stop lets the client finish."""
+
     def retire(self) -> None:
-        """Close the session with 421: now if it waits for a command, else after the reply that is due."""
+        """Close the session with 421: now if it is idle, else when its mail is done."""
         self._retiring = True
-        if self._listening and self.transport is not None:
+        if self._listening and not self.in_mail() and self.transport is not None:
             self._writer.write(replies.shutting_down().to_wire())
             self._writer.close()
 
@@ -157,8 +161,9 @@ class Dialogue(SMTP):
             self._peer = (peer[0], peer[1]) if peer else ("", 0)
         # asyncio does it only for sockets that name their protocol, which inherited ones need not do. Without
         # it the second reply to pipelined commands waits 40 ms for the client's acknowledgement of the first.
-        with suppress(OSError):  # a Unix socket knows no such option
-            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if (connected := transport.get_extra_info("socket")) is not None:
+            with suppress(OSError):  # a Unix socket knows no such option
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
         if self._handler_coroutine is not None:
             self._sessions.enter(self, self._handler_coroutine)
@@ -219,7 +224,7 @@ class Dialogue(SMTP):
 
         Raises `LineTooLong`, and `PeerGone` when there is no next line.
         """
-        if self._retiring:
+        if self._retiring and not self.in_mail():
             await self.send(replies.shutting_down())
             raise PeerGone
         began = self.loop.time()

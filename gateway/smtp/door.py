@@ -219,6 +219,10 @@ class Door(Doorstep):
         await self._start_over()
         self._helo, self._extended = b"", False
 
+    def in_mail(self) -> bool:
+        """Whether a mail is open, which a stop lets the client finish."""
+        return self._mail is not None
+
     def may_log_in(self) -> bool:
         """Whether this is the place for AUTH: after EHLO, outside of a mail."""
         return self._extended and self._mail is None

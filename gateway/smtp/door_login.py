@@ -6,9 +6,11 @@
 """
 
 import asyncio
+import time
 from base64 import b64decode
 from binascii import Error as NoBase64
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -48,11 +50,18 @@ class LoginLimits:
 class Logins:
     """Who may log in, and who has failed to."""
 
-    def __init__(self, users: Users, limits: LoginLimits | None = None) -> None:
+    def __init__(
+        self,
+        users: Users,
+        limits: LoginLimits | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.users = users
         """May be replaced while it is in use."""
         self.limits = limits or LoginLimits()
         self._threads = ThreadPoolExecutor(self.limits.checks_at_once, thread_name_prefix="login")
+        self._clock = clock
         self._waiting = 0
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
@@ -78,21 +87,17 @@ class Logins:
 
     def _failed_often(self, peer: str) -> bool:
         failures, since = self._failures.get(peer, (0, 0.0))
-        if failures and self._now() - since > self.limits.window_seconds:
+        if failures and self._clock() - since > self.limits.window_seconds:
             del self._failures[peer]
             return False
         return failures >= self.limits.failures_of_peer
 
     def _note_failure(self, peer: str) -> None:
-        failures, since = self._failures.get(peer, (0, self._now()))
+        failures, since = self._failures.get(peer, (0, self._clock()))
         self._failures[peer] = (failures + 1, since)
         self._failures.move_to_end(peer)
         while len(self._failures) > _PEERS_REMEMBERED:
             self._failures.popitem(last=False)
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
 
 
 def decoded(response: bytes) -> bytes:

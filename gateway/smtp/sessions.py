@@ -14,7 +14,7 @@ class Session(Protocol):
     """A client's session, as far as a stop needs to know it."""
 
     def retire(self) -> None:
-        """Say 421 now if idle, else after the reply that is due."""
+        """Say 421 now if idle, else when the open mail is done."""
 
 
 class Sessions:

@@ -494,6 +494,32 @@ async def test_a_stop_says_421_to_the_idle_and_waits_for_the_mail_under_way(open
     assert sorted(message.content for message in house.hop.messages) == [b"x\r\n", b"y\r\n"]
 
 
+@pytest.mark.parametrize("end", [b"RSET", b"MAIL FROM:<>"])
+async def test_a_stop_lets_a_client_finish_the_mail_that_it_has_begun(
+    open_house: OpenHouse, end: bytes
+) -> None:
+    """SIGTERM and SIGHUP drop no transaction (P13)."""
+    house = await open_house()
+    sending, resetting = await house.client(), await house.client()
+    for client in (sending, resetting):
+        await client.open_mail()
+    stop = asyncio.create_task(house.listener.stop(20))
+    await eventually(lambda: all(door._retiring for door in doors(house)))
+    assert (await sending.ask(b"RCPT TO:<b@example.jp>")).startswith(b"250")
+    assert (await sending.ask(b"DATA")).startswith(b"354")
+    sending.write(b"x\r\n.\r\n")
+    assert (await sending.reply()).startswith(b"250")
+    assert (await sending.reply()).startswith(b"421 4.3.2")
+    assert not stop.done()
+    reply = await resetting.ask(end)
+    assert reply[:3] == (b"250" if end == b"RSET" else b"503")
+    if end != b"RSET":
+        assert (await resetting.ask(b"RSET")).startswith(b"250")
+    assert (await resetting.reply()).startswith(b"421 4.3.2")
+    await stop
+    assert len(house.hop.messages) == 1
+
+
 async def test_a_stop_does_not_wait_for_ever(open_house: OpenHouse) -> None:
     house = await open_house()
     client = await house.client()
