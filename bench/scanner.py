@@ -39,7 +39,7 @@ def _many(size: int, word: bytes, boundary: bytes = b"0") -> bytes:
 
 
 _LONG = b"b" * 69
-_SHAPES: dict[str, Callable[[int], bytes]] = {
+SHAPES: dict[str, Callable[[int], bytes]] = {
     "nested, each level its own boundary": lambda size: _below(size, _nested),
     "nested 99 levels, then only dashes": lambda size: _below(1, _nested, 99) + b"\r\n--" * (size // 4),
     "nested, the same boundary everywhere": lambda size: _below(size, _same),
@@ -84,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=float, default=5)
     size = int(parser.parse_args().megabytes * 1e6)
-    for name, shape in _SHAPES.items():
+    for name, shape in SHAPES.items():
         raw = shape(size)
         root = parts.scan(raw)
         number = sum(1 for _ in root.walk())
