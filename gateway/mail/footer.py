@@ -21,6 +21,8 @@ __all__ = ["CannotRewrite", "Fitting", "Footer", "edits", "fitting", "forms", "r
 _BLANK = re.compile(rf"[\s{markup.ZERO_WIDTH}]*")
 _STUFFED = re.compile(r"^(?=[ >]|From )", re.MULTILINE)
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
+_NEAR = 2 * marker.MAX_ATTRIBUTES
+"""Characters beside a marker in which the two halves of another one are looked for."""
 _EMPTY_LINE = re.compile(r"[^\S\n]*\n")
 _PREFORMATTED = re.compile(r"<pre\b", re.IGNORECASE)
 _TAG_AND_LINE_END = re.compile(r">(\r\n|\r|\n)")
@@ -48,6 +50,7 @@ def rewrite(raw: bytes, reading: Reading, footer: Footer | None) -> bytes:
     for target in reading.targets:
         fit = fitting(raw, target, footer if target.invited else None)
         _make_no_delimiter(reading, target, fit.edits)
+        _make_no_marker(target, fit.edits)
         changes += fit.splices
     changes += [(named.start, named.end, b"") for named in reading.root.named_fields(marker.HEADER)]
     return text.apply(raw, changes)
@@ -96,6 +99,21 @@ def _make_no_delimiter(reading: Reading, target: Target, made: Sequence[Edit]) -
         line += source[end : line_end if line_end >= 0 else len(source)]
         if any(words.rstrip().removesuffix("--") in delimiters for words in line.split("\n")):
             raise CannotRewrite("a line of the leaf would become a delimiter")
+
+
+def _make_no_marker(target: Target, made: Sequence[Edit]) -> None:
+    """Raise CannotRewrite when what stands on both sides of a marker becomes another one."""
+    result = text.replaced(target.leaf.text, made)
+    moved = 0
+    for start, end, new in made:
+        at = start + moved
+        moved += len(new) - (end - start)
+        before = result[max(at - _NEAR, 0) : at]
+        if "relay" in before.lower():
+            behind = result[at : at + len(new) + _NEAR]
+            findings = marker.find(before + behind, html=target.leaf.html)
+            if any(found.start < len(before) < found.end for found in findings.found):
+                raise CannotRewrite("a marker stands within a marker")
 
 
 def edits(target: Target, form: str | None) -> list[Edit]:

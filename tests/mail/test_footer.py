@@ -134,6 +134,21 @@ def test_no_line_of_the_author_s_becomes_a_delimiter(line: str, encoding: str) -
         footer.rewrite(raw, eligible.read(raw, stamp_key=b""), None)
 
 
+@pytest.mark.parametrize("kind", ["plain", "html"])
+@pytest.mark.parametrize(
+    "invitation", [None, Footer("https://example.jp/", '<a href="https://example.jp/">x</a>')]
+)
+def test_no_marker_is_made_of_what_stands_around_one(kind: str, invitation: Footer | None) -> None:
+    raw = f"Content-Type: text/{kind}\r\n\r\n[[relay:rejection [[relay:rejection]]]]\r\n".encode()
+    with pytest.raises(footer.CannotRewrite, match="within a marker"):
+        footer.rewrite(raw, eligible.read(raw, stamp_key=b""), invitation)
+
+
+def test_two_markers_side_by_side_are_not_one_within_the_other() -> None:
+    body = "é [[relay:rejection]] [[relay:rejection]]"
+    assert rewritten(PLAIN.format(params="", body=body), None) == PLAIN.format(params="", body="é  ")
+
+
 def test_no_8_bit_octets_enter_a_leaf_that_had_none() -> None:
     """Its client need not have asked for 8BITMIME."""
     raw = PLAIN.format(params="", body="[[relay:rejection]]\r\n").encode()
