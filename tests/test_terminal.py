@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.operator.terminal import Listing, show
+from gateway.operator.terminal import Line, Listing, Style, print_lines, show
 
 LISTING = """
 from datetime import UTC, datetime
@@ -24,6 +24,12 @@ rows = [
 columns = ("partner", "name", "quantity", "kind", "at", "last_error")
 show(Listing(columns, rows), as_json=False)
 show(Listing(("a",), [], empty="Nothing waits."), as_json=False)
+"""
+
+
+COLOURED = """
+from gateway.operator.terminal import Line, Style, print_lines
+print_lines([Line("plain"), Line("good", Style.GOOD), Line("", Style.BAD)])
 """
 
 
@@ -101,3 +107,13 @@ def test_json_is_the_same_whether_the_rows_come_at_once_or_one_by_one(
     expected = [{"number": n, "text": text} for n, text in rows]
     assert json.loads(shown) == expected
     assert shown == json.dumps(expected, ensure_ascii=False, indent=2) + "\n"
+
+
+def test_lines_have_colour_on_a_terminal_only_and_not_where_it_is_unwanted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert on_a_terminal(COLOURED) == ["plain", "\x1b[32mgood\x1b[0m", ""]
+    print_lines([Line("good", Style.GOOD)])
+    assert capsys.readouterr().out == "good\n"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert on_a_terminal(COLOURED) == ["plain", "good", ""]

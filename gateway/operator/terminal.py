@@ -71,7 +71,7 @@ def print_lines(lines: Iterable[Line]) -> None:
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     for line in lines:
         look = _LOOKS[line.style]
-        click.echo(click.style(line.text, **look) if colour and look else line.text)
+        click.echo(click.style(line.text, **look) if colour and look and line.text else line.text)
 
 
 def show(listing: Listing, *, as_json: bool) -> None:

@@ -16,6 +16,7 @@ from gateway.mail import parts, trace
 from gateway.mail.dkim_sign import SigningKey
 from gateway.mail.eligible import Reason
 from gateway.mail.findings import Confidence, Source
+from gateway.mail.footer import Footer
 from gateway.operator.explain import examination
 from gateway.operator.explain.advice import HINTS, PREFILTER_DEFECT
 from gateway.operator.explain.as_data import as_json
@@ -32,6 +33,13 @@ UTF_8 = b"Content-Type: text/plain; charset=utf-8\r\n"
 UUENCODED = UTF_8 + b"Content-Transfer-Encoding: x-uuencode\r\n"
 SHIFT_JIS = b"Content-Type: text/plain; charset=shift_jis\r\n"
 ISO_2022_JP = b"Content-Type: text/plain; charset=iso-2022-jp\r\n"
+
+
+class Linkless:
+    """Footers without a link."""
+
+    def footer(self, language: str, *, link: str, company: str, partners: Sequence[str]) -> Footer:
+        return Footer(text=f"{language} {company} {len(partners)} {len(link)}", html="<p>x</p>")
 
 
 def case(raw: bytes, around: Circumstances, to: Sequence[str] = (), sender: str | None = None) -> Case:
@@ -165,6 +173,14 @@ def test_a_marker_that_the_quick_search_misses_is_a_defect(samples: Circumstance
     found = explain(case(MARKED, samples), quick_search=lambda _raw: False)
     assert found.reason == "unmarked"
     assert found.defects == (PREFILTER_DEFECT,)
+
+
+def test_a_failed_check_is_a_defect_and_nobody_is_told_to_mend_the_mail(samples: Circumstances) -> None:
+    """A link that stands nowhere in the invitation, as no template of ours has it, fails the check."""
+    around = replace(samples, scribe=replace(samples.scribe, footers=Linkless()))
+    found = explain(case(MARKED, around))
+    assert (found.reason, found.advice) == ("check-failed", ())
+    assert "report" in found.defects[0]
 
 
 # Where markers stand

@@ -36,7 +36,7 @@ HINTS: Mapping[Coded, str] = {
     Reason.TOO_MANY_MARKERS: "Leave one marker in each text of the mail.",
     Reason.QUOTED: "Write the marker into your own text, above the quoted mail.",
     Reason.ATTACHED: "Write the marker into the text of the mail itself.",
-    Reason.NO_BODY: "Give the mail a text; the header field alone has no place for the invitation.",
+    Reason.NO_BODY: "Write the marker into a text that the mail shows; the invitation needs a place in one.",
     PassReason.UNMARKED: "To invite, write [[relay:rejection]] on a line of its own, where the invitation "
     "shall stand.",
     PassReason.UNPREPARED: "Fill in what is missing in the settings.",
@@ -59,14 +59,17 @@ REHEARSAL = "No recipient is a candidate. To see the invitation, name one with -
 
 
 def advise(reason: Coded, reading: Reading, parts: tuple[PartSeen, ...]) -> Iterator[str]:
-    """Yield what to do about a mail that passes as it came, the likeliest help first."""
+    """Yield what to do about a mail that passes as it came, the likeliest help first.
+
+    Nothing for a failed check, which is a defect.
+    """
     mistakes = list(almost(parts))
     if reason is PassReason.UNMARKED:
         mistakes += _hidden(reading, parts)
     yield from mistakes
     if (details := _DETAILS.get(reason)) is not None:
         yield from details(parts)
-    if not mistakes or reason is not PassReason.UNMARKED:
+    if (not mistakes or reason is not PassReason.UNMARKED) and reason is not PassReason.CHECK_FAILED:
         yield HINTS[reason]
     if reason is PassReason.UNMARKED and reading.unfit is not None:
         yield f"With a marker it would pass as well: {reading.unfit.sentence} ({reading.unfit.value})"
