@@ -71,6 +71,8 @@ _OTHER_CODECS = {
 }
 CODECS = {name: _OTHER_CODECS.get(name, name) for name in _ALIASES if name != "iso-2022-jp"}
 """Python's codec for each charset of ours that it reads; each maps ASCII to itself."""
+_WRITTEN = {"gb18030": "gb2312", "euc-kr": "euc_kr", "big5": "big5", "big5-hkscs": "big5"}
+"""What every reader of these knows; what is read is wider, because mailers write the extensions."""
 _NOT_ASCII = re.compile(
     r"hz|(?:cs)?iso2022|utf[13679]|(?:cs)?ucs|(?:cs)?unicode|iso10646|scsu|bocu|viqr|gsm|t61"
     r"|(?:cs|x)?(?:ibm|cp)[0-9]|.*(?:utf7|utf16|utf32|ebcdic)"
@@ -178,6 +180,8 @@ def encode(text: str, charset: str) -> bytes:
         return japanese.encode_iso_2022_jp(text)
     codec = CODECS[charset]
     encoded = text.encode(codec)
+    if text.encode(_WRITTEN.get(charset, codec)) != encoded:
+        raise UnicodeEncodeError(codec, text, 0, len(text), "not the same characters to every reader")
     if charset in ("cp932", "euc-jp"):
         for char in text:
             # Python's cp932 writes a wave dash as what it reads as a full-width tilde.

@@ -20,10 +20,10 @@ Splice = tuple[int, int, bytes]
 
 _CHARSET = re.compile(
     rb";(\s*+)charset(?:\*\d*+\*?)?\s*+="
-    rb"(?:(?:[ \t]|\r?\n[ \t])*+\"[^\"]*+\"|[^;(\r\n]*+(?:\r?\n[ \t][^;(\r\n]*+)*+)",
+    rb"(?:(?:[ \t]|\r?\n[ \t])*+\"[^\"]*+\"|[^;\r\n]*+(?:\r?\n[ \t][^;\r\n]*+)*+)",
     re.IGNORECASE,
 )
-"""A charset with all that stands before the next parameter or a comment, however much it is."""
+"""A charset with all that stands before the next parameter, be it a comment or a slip."""
 _UNIVERSAL = re.compile(r"\W*(?:x-)?(?:utf-?(?:7|16|32)|unicode-1-1-utf-7)", re.IGNORECASE)
 _C1 = re.compile("[\x80-\x9f]")
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")

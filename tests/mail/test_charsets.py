@@ -145,3 +145,40 @@ def test_an_empty_charset_is_filled_in_on_its_own_line(invitation: Footer) -> No
     raw = b"Content-Type: text/plain; charset=\r\nSubject: x\r\n\r\n[[relay:rejection]]\r\n"
     copy = footer.rewrite(raw, eligible.read(raw, stamp_key=b""), invitation)
     assert copy.startswith(b"Content-Type: text/plain; charset=utf-8\r\nSubject: x\r\n")
+
+
+@pytest.mark.parametrize(
+    ("charset", "known", "extension"),
+    [
+        ("gb18030", "ご案内", "髙"),
+        ("euc-kr", "ひらがな", "똠"),
+        ("big5", "案內", "碁銹"),
+        ("cp932", "ご案内", "①"),
+    ],
+)
+def test_nothing_is_written_that_only_an_extension_holds(charset: str, known: str, extension: str) -> None:
+    """A leaf that says GB2312 may hold GB 18030, but a reader of GB2312 shows rubbish for it."""
+    assert charsets.decode(charsets.encode(known, charset), charset).text == known
+    with pytest.raises(UnicodeEncodeError):
+        charsets.encode(extension, charset)
+
+
+@pytest.mark.parametrize("label", [b"windows-1252", b"iso-8859-2", b"koi8-r"])
+def test_text_that_is_utf_8_whatever_it_says_is_not_moved(label: bytes, invitation: Footer) -> None:
+    """Some readers see that it is UTF-8; moved as it says, it would be rubbish to all of them."""
+    head = b"Content-Type: text/plain; charset=" + label + b"\r\n\r\n"
+    body = "Żółć, café\r\n[[relay:rejection]]\r\n".encode()
+    copy = footer.rewrite(head + body, eligible.read(head + body, stamp_key=b""), invitation)
+    wanted = invitation.ascii.strip().replace("\n", "\r\n").encode()
+    assert copy == head + body.replace(b"[[relay:rejection]]", wanted)
+
+
+@pytest.mark.parametrize("behind", [b" (Plain text)", b" garbage", b"\r\n\tfolded garbage"])
+def test_what_stands_behind_a_charset_goes_with_it(behind: bytes, invitation: Footer) -> None:
+    raw = (
+        b"Content-Type: text/plain; charset=us-ascii"
+        + behind
+        + b"; format=fixed\r\n\r\n[[relay:rejection]]\r\n"
+    )
+    copy = footer.rewrite(raw, eligible.read(raw, stamp_key=b""), invitation)
+    assert copy.startswith(b"Content-Type: text/plain; charset=utf-8; format=fixed\r\n")
