@@ -38,11 +38,17 @@ _EMPTY_LINE = re.compile(
 )
 """In HTML an empty line is made of two line ends, of one that begins a block, or of a block with a space."""
 _ATTRIBUTE = re.compile(
-    r"""([A-Za-z][A-Za-z0-9_-]*)\s*=\s*(?:"([^"]*)"|'([^']*)'(?=[\s\]]|$)|([^\s"]+))|(\S+)"""
+    r"""(?xs) ([A-Za-z][A-Za-z0-9_-]*) \s*=\s*
+        (?: "([^"]*)" | '(.*?)'(?=[\s,;、]|$) | 「([^」]*)」 | ([^\s"]+?)(?=[,;、]?(?:[\s"]|$)) )
+    | (\S+)"""
 )
 _QUOTED_OR_SEMICOLON = re.compile(r'"[^"]*+"?|;')
 """Between the words of a header field, as tools are used to; inside quotes it belongs to the value."""
-_ALMOST = re.compile(r"\[\s{0,99}+\[?\s{0,99}+([A-Za-z]{4,7})\s{0,9}+[:;.,]?\s{0,9}+([A-Za-z]{5,12})")
+_ALMOST = re.compile(
+    r"""(?x) [\[{(<] \s{0,99}+ [\[{(<]? \s{0,99}+ ([A-Za-z]{4,7}) \s{0,9}+ [:;.,]? \s{0,9}+ ([A-Za-z]{5,12})
+    | (?i: (?<![A-Za-z]) (relay) \s{0,9}+ : \s{0,9}+ (rejection) )"""
+)
+"""Words in any brackets that may be misspelt, or ours without any."""
 _WIDE = re.compile("[Ａ-Ｚａ-ｚ]")
 """Full-width letters, as they are typed when nobody switches the input method; they make no marker."""
 _MAX_ALMOST = 1_000
@@ -137,8 +143,9 @@ def _broken(folded: str, whole: set[int]) -> Iterator[str]:
     """Yield the two words, as written, of what was meant to be a marker and is not among the whole ones."""
     letters = _WIDE.sub(lambda match: chr(ord(match[0]) - 0xFEE0), folded)
     for match in islice(_ALMOST.finditer(letters), _MAX_ALMOST):
-        if match.start() not in whole and _like(match[1], "relay") and _like(match[2], "rejection"):
-            yield f"[[{folded[slice(*match.span(1))]}:{folded[slice(*match.span(2))]}"
+        first, second = (1, 2) if match[1] is not None else (3, 4)
+        if match.start() not in whole and _like(match[first], "relay") and _like(match[second], "rejection"):
+            yield f"[[{folded[slice(*match.span(first))]}:{folded[slice(*match.span(second))]}"
 
 
 def _whole(plain: markup.Plain) -> Iterator[tuple[int, int, int, int]]:
@@ -176,8 +183,10 @@ def parse_attributes(folded: str, text: str) -> Marker:
     values: dict[str, str] = {}
     unknown: list[str] = []
     for match in _ATTRIBUTE.finditer(folded):
-        key = clean((match[1] or match[5]).lower())
-        group = next((number for number in (2, 3, 4) if match[number] is not None), None)
+        key = clean((match[1] or match[6]).lower())
+        group = next((number for number in (2, 3, 4, 5) if match[number] is not None), None)
+        if not key.strip(",;、"):
+            continue
         if group is None or key not in _ATTRIBUTES or _ATTRIBUTES[key] in values:
             unknown.append(key)
             continue

@@ -27,6 +27,14 @@ HEADER = b"From: hr@example.com\r\nContent-Type: text/plain; charset=utf-8\r\n"
         ("[[relay:rejection tpl=a tpl=b]]", Marker(template="a", unknown=("tpl",))),
         ('[[relay:rejection job="営業 [A]"]]', Marker(job="営業 [A]")),
         ('[[relay:rejection job=""]]', Marker()),
+        ("[[relay:rejection job=「営業 企画」 stage=final]]", Marker(job="営業 企画", stage="final")),
+        (
+            "[[relay:rejection tpl=a, job=営業、 skills=Go,SQL;]]",
+            Marker(template="a", job="営業", skills="Go,SQL"),
+        ),
+        ('[[relay:rejection job="営業「企画」"]]', Marker(job="営業「企画」")),
+        ("[[relay:rejection\tjob='it's']]", Marker(job="it's")),
+        ("[[relay:rejection job='a' stage='b']]", Marker(job="a", stage="b")),
     ],
 )
 def test_attributes_are_read_as_written(text: str, expected: Marker) -> None:
@@ -69,6 +77,11 @@ def test_other_words_are_no_marker(text: str) -> None:
         ("[[relay;rejection]]", "[[relay:rejection"),
         ("［relay：rejection］", "[[relay:rejection"),
         ("[[Relay:Rejektion]]", "[[Relay:Rejektion"),
+        ("{{relay:rejection job=x}}", "[[relay:rejection"),
+        ("((realy:rejection))", "[[realy:rejection"),
+        (r"\[\[relay:rejection\]\]", "[[relay:rejection"),
+        ("Relay: rejection tpl=x", "[[Relay:rejection"),
+        ("a relay, rejection and all", None),
         ("[[relay:rejections]]", "[[relay:rejections"),
         ("[[relation:election]]", None),
         ("[relay station: rejected]", None),
