@@ -43,6 +43,8 @@ _TELLING = re.compile(
 _VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"])
 _MAX_TAG = 1 << 14
 """Characters of a tag that are read; pictures in an attribute are longer."""
+_STRETCH = 1 << 12
+"""Characters that are put into lower case at once."""
 
 _Span = tuple[int, int]
 
@@ -51,10 +53,7 @@ class QuoteTags:
     """The quotes of a page, fed with its tags from the top; most of them say nothing of quotes."""
 
     def __init__(self, source: str) -> None:
-        lowered = source.lower()
-        if len(lowered) != len(source):
-            lowered = "".join(char.lower() if char.isascii() else char for char in source)
-        self._telling = [match.start() for match in _TELLING.finditer(lowered)]
+        self._telling = [match.start() for match in _TELLING.finditer(_lowered(source))]
         self._next = 0
         self._seen: list[_Span] = []
         self._in_source: list[_Span] = []
@@ -115,6 +114,17 @@ class QuoteTags:
             self._seen.append((self._open[0], at))
             self._in_source.append((self._open[1], end))
         self._open, self._element, self._depth = None, "", 0
+
+
+def _lowered(source: str) -> str:
+    """Return the source in lower case, of the same length, without the memory that it takes all at once."""
+    found: list[str] = []
+    for at in range(0, len(source), _STRETCH):
+        stretch = source[at : at + _STRETCH]
+        lowered = stretch.lower()
+        same = len(lowered) == len(stretch)
+        found.append(lowered if same else "".join(char.lower()[0] for char in stretch))
+    return "".join(found)
 
 
 def _quote_class(tag: str) -> str:

@@ -116,6 +116,11 @@ def test_quotes_of_html_begin_before_the_tags_of_their_first_line() -> None:
     assert marker.find(html, html=True).quotes == ((html.index("<hr>"), len(html)),)
 
 
+@pytest.mark.parametrize("before", ["", "İ", "ΑΣ", "ß" * 5_000, "İ" * 5_000])
+def test_capitals_do_not_hide_a_tag_whatever_stands_before_it(before: str) -> None:
+    assert counts("html", f"<p>{before}</p><DIV CLASS=Gmail_Quote>{MARK}</DIV>") == (0, 1)
+
+
 def test_quotes_by_tags_and_by_words_are_one() -> None:
     html = "<p>ok<p>&gt; a<br>&gt; b<br>c<blockquote>d</blockquote>-----Original Message-----<br>e"
     spans = marker.find(html, html=True).quotes
