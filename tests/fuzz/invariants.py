@@ -166,16 +166,16 @@ def _gather(message: "Message[str, str]", found: list[tuple[str, bytes | None]])
     if kind.startswith("message/"):
         found.append((kind, None))
         return
-    inside = message.get_payload()
-    if isinstance(inside, list):
+    if message.is_multipart():
         found.append((kind, None))
-        for part in inside:
+        for part in message.get_payload():
             if isinstance(part, Message):
                 _gather(part, found)
         return
     try:
         data = message.get_payload(decode=True)
-    except (ValueError, LookupError):
+    except (ValueError, LookupError, TypeError):
+        # The standard library does not read any bytes at all.
         data = None
     found.append((kind, data if isinstance(data, bytes) else None))
 
