@@ -2,7 +2,7 @@
 
 - Tables with `role="presentation"`, inline styles, and nothing that is fetched or run.
 - Each element is closed where it stands, because it is put into the middle of somebody's page.
-- The one link is the target of one `<a>`.
+- The link is a target of `<a>` and nothing else; that it stands once is counted elsewhere.
 
 It is read as a template, so that a fault has its place in the file; what is filled in counts as text.
 """
@@ -96,7 +96,7 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=False)
         self._open: list[tuple[str, HtmlFault]] = []
-        self._links = 0
+        self._linked = False
 
     def fault(self, reason: str) -> HtmlFault:
         line, offset = self.getpos()
@@ -105,7 +105,7 @@ class _Reader(HTMLParser):
     def finish(self) -> None:
         for _, unclosed in self._open[-1:]:
             raise unclosed
-        if not self._links:
+        if not self._linked:
             raise self.fault('the link is missing: add <a href="{{ link }}">…</a>')
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -127,9 +127,7 @@ class _Reader(HTMLParser):
         if name == "href":
             if tag != "a" or not value.startswith(LINK) or value.strip(LINK + _VALUE):
                 raise self.fault('the one link of the invitation is <a href="{{ link }}">')
-            self._links += 1
-            if self._links > 1:
-                raise self.fault("the link stands twice; it must stand once")
+            self._linked = True
         elif LINK in value:
             raise self.fault("the link belongs into href= alone")
         elif _FETCHED.search(value) is not None:

@@ -259,6 +259,13 @@ def test_an_invitation_without_marker_has_one_empty_line_above_and_below(body: s
     assert text_of(rewritten("X-Relay-Rejection:\r\n" + PLAIN.format(params="", body=body))) == expected
 
 
+def test_an_invitation_without_marker_is_not_drawn_into_a_flowed_line_of_blanks() -> None:
+    mail = PLAIN.format(params="; format=flowed", body="é\r\n  \r\n-- \r\nHR\r\n")
+    stuffed = LINES.replace(" From", "  From")
+    expected = f"é\r\n  \r\n\r\n{stuffed}\r\n\r\n-- \r\nHR\r\n"
+    assert text_of(rewritten(f"X-Relay-Rejection:\r\n{mail}")) == expected
+
+
 def test_in_preformatted_text_the_html_s_line_ends_do_not_show() -> None:
     invitation = Footer(FOOTER.text, FOOTER.html.replace("><a", ">\n<a"))
     assert "<i\r\n><a" in rewritten(HTML.format(body="<pre>é\r\n[[relay:rejection]]</pre>\r\n"), invitation)
