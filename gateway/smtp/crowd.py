@@ -6,8 +6,15 @@ The address is the client's as far as it is known: the one that a load balancer 
 from collections import Counter
 from ipaddress import IPv6Address, ip_address
 
+from gateway import replies
 from gateway.smtp.access import unmapped
 from gateway.smtp.refusals import TurnedAway
+
+SORRY = {
+    TurnedAway.TOO_MANY: replies.too_many_connections,
+    TurnedAway.TOO_MANY_OF_PEER: replies.too_many_connections_of_peer,
+}
+"""What a client hears for whom there is no room."""
 
 _NEIGHBOURS = 64
 """Bits of an IPv6 address that belong to its network: a host has the rest to itself (RFC 4291)."""

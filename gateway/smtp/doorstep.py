@@ -12,6 +12,7 @@ from gateway import replies
 from gateway.replies import Deferred, Refused
 from gateway.smtp import door_login, door_tls
 from gateway.smtp.access import Client, Login
+from gateway.smtp.crowd import SORRY
 from gateway.smtp.dialogue import Verb
 from gateway.smtp.lines import LineTooLong
 from gateway.smtp.refusals import RefusalReason, TurnedAway
@@ -24,11 +25,6 @@ _BEFORE_TLS = frozenset({"EHLO", "NOOP", "QUIT", "STARTTLS"})
 
 _USER_NAME, _PASSWORD = b"VXNlcm5hbWU6", b"UGFzc3dvcmQ6"
 """`Username:` and `Password:`, as every client of LOGIN expects them."""
-
-_SORRY = {
-    TurnedAway.TOO_MANY: replies.too_many_connections,
-    TurnedAway.TOO_MANY_OF_PEER: replies.too_many_connections_of_peer,
-}
 
 
 class Doorstep(SmallCommands):
@@ -108,7 +104,7 @@ class Doorstep(SmallCommands):
             return True
         if crowd.worth_telling(reason, self.loop.time()):
             self._household.journal.turned_away(self._rules.name, reason=reason)
-        await self.send(_SORRY[reason]())
+        await self.send(SORRY[reason]())
         return False
 
     def depart(self) -> None:

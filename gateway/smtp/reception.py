@@ -9,14 +9,12 @@ import socket
 from contextlib import suppress
 
 from gateway.smtp.access import lets_in
+from gateway.smtp.crowd import SORRY
 from gateway.smtp.door import Door
 from gateway.smtp.proxy_header import ProxyHeaderInvalid, Source, address_of, read_source
 from gateway.smtp.refusals import TurnedAway
 from gateway.smtp.rules import DoorRules, Encryption, Household
 from gateway.smtp.sessions import Sessions
-
-HEADER_SECONDS = 5
-"""How long a balancer has for its header, which it sends at once."""
 
 _AGAIN_SECONDS = 0.1
 """The pause after a failure to accept: when descriptors run out, it would fail in a circle."""
@@ -79,7 +77,7 @@ class Reception:
             client = await self._identify(connected, counted_in)
             await self._begin(connected, client)
         except _NoSession as told:
-            self._turn_away(told.reason)
+            self._turn_away(connected, told.reason)
         except BaseException:
             connected.close()
             self._count_out(counted_in)
@@ -102,7 +100,7 @@ class Reception:
             return await loop.sock_recv(connected, octets)
 
         try:
-            async with asyncio.timeout(HEADER_SECONDS):
+            async with asyncio.timeout(self._rules.proxy_header_seconds):
                 announced = await read_source(take)
         except (ProxyHeaderInvalid, OSError, TimeoutError):
             raise _NoSession(TurnedAway.PROXY_HEADER) from None
@@ -140,7 +138,10 @@ class Reception:
         while counted_in:
             self._household.crowd.leave(counted_in.pop())
 
-    def _turn_away(self, reason: TurnedAway) -> None:
+    def _turn_away(self, connected: socket.socket, reason: TurnedAway) -> None:
         crowd, now = self._household.crowd, asyncio.get_running_loop().time()
-        if reason in {TurnedAway.HANDSHAKE, TurnedAway.PROXY_HEADER} or crowd.worth_telling(reason, now):
+        if reason not in SORRY or crowd.worth_telling(reason, now):
             self._household.journal.turned_away(self._rules.name, reason=reason)
+        if reason in SORRY and self._rules.encryption is not Encryption.IMPLICIT:
+            with suppress(OSError):
+                connected.send(SORRY[reason]().to_wire())

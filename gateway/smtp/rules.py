@@ -80,6 +80,8 @@ class DoorRules:
     """How long a TLS handshake may take; a good one takes some round trips."""
     proxy_protocol_from: tuple[IPv4Network | IPv6Network, ...] = ()
     """Balancers whose first words are a PROXY header."""
+    proxy_header_seconds: float = 5
+    """How long a balancer has for its header, which it sends at once."""
     tenant: TenantProof = field(default_factory=TenantProof)
     max_recipients: int = 1000
     """Recipients of one mail; RFC 5321, section 4.5.3.1.8 wants at least 100."""

@@ -155,4 +155,4 @@ def _unescape(text: str) -> bytes:
 
 
 def test_there_are_dialogs() -> None:
-    assert len(DIALOGS) >= 20
+    assert len(DIALOGS) >= 60
