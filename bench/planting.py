@@ -36,6 +36,7 @@ _WRAPPED = (
 )
 _MIXED = b'Content-Type: multipart/mixed; boundary="=_sweep"\r\n\r\n' + _OUTER + b"\r\n"
 _HELD = re.compile(rb"(?:content-[^:]*|mime-version)[ \t]*:", re.IGNORECASE)
+_FIELD_NAME = re.compile(rb"[!-9;-~]+:")
 _FIELD = re.compile(rb"[^\n]*\n(?:[ \t][^\n]*\n)*")
 
 _Mail: TypeAlias = "Message[Any, Any]"
@@ -93,7 +94,7 @@ def where_it_asks_for_nothing(raw: bytes) -> Iterator[Planted]:
         attached += b"\r\nContent-Type: message/rfc822\r\n\r\n" + own.raw + b"\r\n" + _OUTER + b"--\r\n"
         yield Planted("an attached message", attached, ())
     header, blank, body = raw.partition(b"\r\n\r\n")
-    if blank and not header.startswith(b"\r\n"):
+    if blank and _FIELD_NAME.match(header) is not None:
         fields = [match[0] for match in _FIELD.finditer(header + b"\r\n")]
         inner = b"".join(found for found in fields if found.lower().startswith(b"content-"))
         outer = b"".join(found for found in fields if _HELD.match(found) is None)

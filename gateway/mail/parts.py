@@ -147,7 +147,8 @@ class _Open:
         return Part(
             start=self.start,
             body_start=self.body_start,
-            end=max(end, self.body_start),
+            # A child whose header reaches to a delimiter takes the line end before it.
+            end=max(end, self.body_start, *(child.end for child in self.children[-1:])),
             fields=self.fields,
             content_type=self.content_type,
             params=self.params,

@@ -25,6 +25,7 @@ _CHARSET = re.compile(
 )
 """A charset with all that stands before the next parameter, be it a comment or a slip."""
 _UNIVERSAL = re.compile(r"\W*(?:x-)?(?:utf-?(?:7|16|32)|unicode-1-1-utf-7)", re.IGNORECASE)
+_EMPTY_LINE = re.compile(r"(?:\A|\n)\r?\n")
 _C1 = re.compile("[\x80-\x9f]")
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -113,7 +114,7 @@ def splices(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splice]:
     if not edits:
         return []
     part = leaf.part
-    if edits[0][0] == 0 and part.body_start == (part.fields[-1].end if part.fields else part.start):
+    if _loses_its_head(leaf, edits):
         raise CannotRewrite("the leaf's header has no end")
     if part.end == part.body_start and raw.startswith(b"--", part.end):
         raise CannotRewrite("the leaf is empty and shares its line end with a delimiter")
@@ -134,11 +135,22 @@ def splices(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splice]:
     return [(part.body_start + start, part.body_start + end, new) for start, end, new in changes]
 
 
+def _loses_its_head(leaf: Text, edits: Sequence[Edit]) -> bool:
+    """Whether a text that begins without an empty line would get one, or another first line."""
+    part = leaf.part
+    if part.body_start != (part.fields[-1].end if part.fields else part.start):
+        return False
+    return edits[0][0] == 0 or _EMPTY_LINE.search(replaced(leaf.text, edits)) is not None
+
+
 def _still_read_alike(leaf: Text, edits: Sequence[Edit], changes: Sequence[transfer.Edit]) -> None:
     """Raise CannotRewrite if octets that meant nothing, or the guess at a charset, mean another text now."""
     data = transfer.apply(leaf.decoded.data, changes)
-    again = charsets.decode_any(data, _charset(leaf.part) or leaf.charset)
-    if again.text != replaced(leaf.text, edits):
+    try:
+        again = charsets.decode_any(data, _charset(leaf.part) or leaf.charset).text
+    except charsets.Undecodable:
+        again = ""
+    if again != replaced(leaf.text, edits):
         raise CannotRewrite("the octets beside the marker would be read otherwise")
 
 
@@ -190,6 +202,8 @@ def _belied(leaf: Text) -> bool:
 
 def _relabelled(raw: bytes, part: Part, charset: str | None, encoding: str | None) -> list[Splice]:
     """Return the splices of the leaf's header that declare another charset or transfer encoding."""
+    if part.body_start == part.start:
+        raise CannotRewrite("the leaf has no header that could declare anything")
     found: list[Splice] = []
     added = b""
     types, encodings = part.named_fields("content-type"), part.named_fields("content-transfer-encoding")
@@ -223,5 +237,6 @@ def _charset_splices(raw: bytes, start: int, end: int, name: bytes) -> list[Spli
             (start + first.start(), start + first.start() + len(first[0].rstrip()), declared),
             *((start + section.start(), start + section.end(), b"") for section in others),
         ]
-    at = len(field.rstrip(b"\r\n\t ;"))
+    # Behind the type, because a quote that is open at the end would swallow it.
+    at = len(field.partition(b";")[0].rstrip())
     return [(start + at, start + at, b"; charset=" + name)]

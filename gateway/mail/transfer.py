@@ -6,8 +6,7 @@ in quoted-printable at its tokens, in base64 from the line that holds the edit o
 
 import binascii
 import re
-from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 Edit = tuple[int, int, bytes]
@@ -27,8 +26,7 @@ _QP_ODD = re.compile(rb"=(?:[ \t]|==|\r(?!\n))")
 _QP_PLAIN = re.compile(rb"(?![.-]|From )[\x21-\x3c\x3e-\x7e \t]*(?<![ \t])")
 """A line that is written as it stands."""
 _QP_TOKEN = re.compile(rb"=[0-9A-Fa-f]{2}|==|.", re.DOTALL)
-_QP_STRAY = re.compile(rb"(=+)([0-9A-Fa-f]?)\Z")
-"""Equals signs at an end that begin no octet; two of them, or a last one alone, are read as one."""
+_HEX = tuple(b"%c" % code for code in b"0123456789ABCDEFabcdef")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 _WHITE = b" \t\r\n"
 _QP_LITERAL = frozenset(range(33, 127)) - {ord("=")} | {ord(" "), ord("\t")}
@@ -104,8 +102,7 @@ def _qp_decode(line: _QpLine) -> bytes:
     return binascii.a2b_qp(line.content) + line.end
 
 
-def _qp_lines(body: bytes) -> list[_QpLine]:
-    lines: list[_QpLine] = []
+def _qp_lines(body: bytes) -> Iterator[_QpLine]:
     decoded_at = 0
     for match in _QP_LINE.finditer(body):
         whole = match[0]
@@ -117,23 +114,28 @@ def _qp_lines(body: bytes) -> list[_QpLine]:
         if padded.endswith(b"=") and not padded.endswith(b"=="):
             content, end = padded[:-1], b""
         line = _QpLine(match.start(), decoded_at, content, end)
-        lines.append(line)
         decoded_at += len(_qp_decode(line)) if b"=" in content else len(content) + len(end)
-    return lines
+        yield line
 
 
 class _QpWalk:
-    """The way from offsets in the decoded body to those in the body; ascending offsets go over it once."""
+    """The way from offsets in the decoded body to those in the body; ascending offsets go over it once.
+
+    Two lines are kept at a time, because all of them take several times the space of the body.
+    """
 
     def __init__(self, body: bytes) -> None:
-        self.lines = _qp_lines(body)
-        self._starts = [line.decoded_at for line in self.lines]
+        self._lines = _qp_lines(body)
+        self._current = next(self._lines)
+        self._next = next(self._lines, None)
         self._line: _QpLine | None = None
         self._at = self._decoded = 0
 
     def line(self, decoded: int) -> _QpLine:
-        """Return the line that holds a decoded offset."""
-        return self.lines[max(bisect_right(self._starts, decoded) - 1, 0)]
+        """Return the line that holds a decoded offset, not before the one that was asked for last."""
+        while self._next is not None and self._next.decoded_at <= decoded:
+            self._current, self._next = self._next, next(self._lines, None)
+        return self._current
 
     def place(self, line: _QpLine, decoded: int) -> int:
         """Return the offset in the body of a decoded offset that lies in this line or at its end."""
@@ -152,12 +154,8 @@ def _qp_edit(walk: _QpWalk, end_of_line: bytes, start: int, end: int, new: bytes
     last_line = line if start == end else walk.line(end - 1)
     last = walk.place(last_line, end)
     rest = last_line.start + len(last_line.content) - last
-    stray = _QP_STRAY.search(line.content, 0, first - line.start)
-    before = b""
-    if stray is not None:
-        # What comes to stand behind it would make another octet or a soft break of it.
-        before = b"=3D" * ((len(stray[1]) + 1) // 2) + stray[2]
-        first = line.start + stray.start()
+    taken, before = _qp_left(line.content[: first - line.start], ends=not new and not rest)
+    first -= taken
     head = first - line.start + len(before)
     soft = b"=" + end_of_line
     if not new:
@@ -168,6 +166,26 @@ def _qp_edit(walk: _QpWalk, end_of_line: bytes, start: int, end: int, new: bytes
     if rest > 0 and not new.endswith(end_of_line):
         found += soft
     return first, last, before + found
+
+
+def _qp_left(left: bytes, *, ends: bool) -> tuple[int, bytes]:
+    """Return how many octets at the end of `left` cannot stay before an edit, and what is written for them.
+
+    An equals sign that begins no octet would make one, or a soft break, of what comes to stand behind it;
+    white space would get lost where the line `ends`.
+    """
+    stem = left.rstrip(b" \t")
+    if stem == left and left[-1:] in _HEX:
+        stem = left[:-1]
+    between = left[len(stem) :]
+    signs = len(stem) - len(stem.rstrip(b"="))
+    taken, before = 0, b""
+    if signs:
+        # Two of them, or a last one alone, are read as one.
+        taken, before = signs + len(between), b"=3D" * ((signs + 1) // 2) + between
+    if ends and left[-1:] in (b" ", b"\t"):
+        taken, before = max(taken, 1), before[:-1] + b"=%02X" % left[-1]
+    return taken, before
 
 
 def _qp_line(line: bytes, end: bytes) -> bytes:

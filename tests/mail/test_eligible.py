@@ -1,7 +1,8 @@
 import pytest
 
-from gateway.mail import eligible
+from gateway.mail import check, eligible, footer
 from gateway.mail.eligible import Reason
+from gateway.mail.footer import Footer
 
 BODY = b"\r\nDear Jane,\r\n[[relay:rejection]]\r\n"
 
@@ -219,3 +220,37 @@ def test_a_header_marker_is_decoded_by_charsets_that_we_know(value: bytes, job: 
 def test_each_reason_has_a_code_and_a_sentence() -> None:
     assert str(Reason.SIGNED) == "signed"
     assert all(reason.sentence.endswith(".") and " " not in reason for reason in Reason)
+
+
+@pytest.mark.parametrize("branch", [b"o\r\n", b"Content-Type: text/html\r\n<p>o</p>\r\n"])
+def test_no_empty_line_enters_a_part_that_has_none(branch: bytes, invitation: Footer) -> None:
+    """It would end the header that had no end, and what stood there as text would be lost in it."""
+    raw = (
+        b"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n"
+        + BODY
+        + b"--b\r\n"
+        + branch
+        + b"--b--\r\n"
+    )
+    reading = eligible.read(raw, stamp_key=b"")
+    assert reading.unfit is None
+    try:
+        copy = footer.rewrite(raw, reading, invitation)
+    except footer.CannotRewrite:
+        return
+    check.check(raw, copy, reading, invitation)
+
+
+def test_octets_that_come_to_shift_what_follows_are_not_joined(invitation: Footer) -> None:
+    """Without the marker, an escape sequence of another charset stands there."""
+    raw = b"\r\n\xef\xbc\xbb\xef\xbc\xbbrelay:rejection]]\x1b$\r\n"
+    reading = eligible.read(raw, stamp_key=b"")
+    assert footer.rewrite(raw, reading, invitation).endswith(b"\x1b$\r\n")
+    with pytest.raises(footer.CannotRewrite):
+        footer.rewrite(raw, reading, None)
+
+
+def test_a_charset_is_declared_before_a_quote_that_stays_open(invitation: Footer) -> None:
+    raw = b'Content-Type: text/plain; a="xyz\r\n' + BODY
+    copy = footer.rewrite(raw, eligible.read(raw, stamp_key=b""), invitation)
+    assert copy.startswith(b'Content-Type: text/plain; charset=utf-8; a="xyz\r\n')

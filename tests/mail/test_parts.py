@@ -101,3 +101,8 @@ def test_what_is_read_of_a_mail_is_bounded() -> None:
         assert any(part.bounded for part in parts.scan(raw).walk())
         assert parts.join(raw, parts.ranges(parts.scan(raw))) == raw
     assert not any(part.bounded for part in parts.scan(mixed + b"--\r\n" * 1_000).walk())
+
+
+def test_a_header_that_reaches_to_a_delimiter_leaves_no_range_twice() -> None:
+    raw = b"Content-Type: multipart/a; boundary=a\n\n--a\nContent-Type: multipart/m; boundary=b\n--b\ne:\n--a"
+    assert parts.join(raw, parts.ranges(parts.scan(raw))) == raw

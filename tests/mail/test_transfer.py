@@ -56,6 +56,9 @@ def test_an_unknown_encoding_is_not_guessed() -> None:
         (b"==", b"=\r\nx", b"=3D=\r\nx"),
         (b"===4", b"1", b"=3D=3D41"),
         (b"=3D4", b"1", b"=3D41"),
+        (b"= ", b"\r\nx", b"=3D=20\r\nx"),
+        (b"a ", b"\r\nx", b"a=20\r\nx"),
+        (b"a ", b"x", b"a x"),
     ],
 )
 def test_an_equals_sign_that_means_nothing_never_comes_to_mean_something(
