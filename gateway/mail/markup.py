@@ -98,7 +98,7 @@ class Plain:
                 first, last = first + max(start - at, 0), last - max(at + length - end, 0)  # noqa: PLW2901  # its seen part
             if found and found[-1][1] == first:
                 found[-1] = (found[-1][0], last)
-            else:
+            elif first < last:
                 found.append((first, last))
         return tuple(found)
 
