@@ -125,8 +125,9 @@ def _measure(name: str, raw: bytes, seconds: float) -> None:
     print(f"\n{name}, {len(raw) / 1e3:,.1f} kB, {len(timings['read'])} runs")
     for step, taken in timings.items():
         taken.sort()
-        late = taken[len(taken) * 99 // 100]
-        print(f"  {step:26} median {statistics.median(taken) * 1e3:9.2f} ms   p99 {late * 1e3:9.2f} ms")
+        figures = (taken[0], statistics.median(taken), taken[len(taken) * 99 // 100])
+        best, middle, late = (f"{seconds * 1e3:8.2f} ms" for seconds in figures)
+        print(f"  {step:26} best {best}   median {middle}   p99 {late}")
     quick, slow = (statistics.median(timings[step]) for step in ("all of these", "peer: all of these"))
     print(f"  the peer takes {slow / quick:.1f} times as long")
 

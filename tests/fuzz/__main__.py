@@ -39,6 +39,7 @@ def guided(folder: Folder, seconds: int) -> bool:
             "-len_control=0",
         ]
         command += [f"-rss_limit_mb={_MOST_MEMORY_MB}", f"-timeout={_LONGEST_SECONDS}"]
+        command += [f"-report_slow_units={_LONGEST_SECONDS}"]
         command += [f"-artifact_prefix={folder.path}/libfuzzer-"]
         began = time.monotonic()
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace") as fuzzer:
