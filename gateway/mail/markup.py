@@ -91,8 +91,7 @@ class Plain:
         for at, length, first, last, match in self._stretches(start):
             if at >= end:
                 break
-            outside = at + length <= start if length else not found
-            if outside or (match is not None and match.lastgroup in _NO_TEXT):
+            if at + length <= start or (match is not None and match.lastgroup in _NO_TEXT):
                 continue
             if length == last - first:
                 first, last = first + max(start - at, 0), last - max(at + length - end, 0)  # noqa: PLW2901  # its seen part

@@ -103,6 +103,8 @@ def test_a_marker_quoted_by_tags_does_not_count(html: str) -> None:
         f'<div class="no_gmail_quote_here">{MARK}</div>',
         f'<div title="gmail_quote">{MARK}</div>',
         f"<blockquote>x</blockquote><div>{MARK}</div>",
+        f"<blockquote>-----Original Message-----<br>x</blockquote><div>{MARK}</div>",
+        f"<blockquote>On 1.1.2026 HR wrote:<br>x</blockquote><div>{MARK}</div>",
     ],
 )
 def test_a_marker_beside_quotes_counts(html: str) -> None:
