@@ -16,14 +16,15 @@ from gateway.mail.quote_tags import QuoteTags
 
 ZERO_WIDTH = (
     "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f"
-    "\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064\ufeff"
+    "\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064"
+    "\u2066\u2067\u2068\u2069\u206a\u206b\u206c\u206d\u206e\u206f\ufe0e\ufe0f\ufeff"
 )
 """Characters that nobody sees and that composers leave between letters."""
 BREAK = "\u2029"
 """What stands in the reading of HTML for the start and the end of a block."""
 _ZERO_WIDTH = re.compile(f"[{ZERO_WIDTH}]+")
 _FOLD = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F) if not chr(code - 0xFEE0).isalnum()}
-_FOLD |= dict.fromkeys(map(ord, "【〔［〖"), ord("[")) | dict.fromkeys(map(ord, "】〕］〗"), ord("]"))
+_FOLD |= dict.fromkeys(map(ord, "【〔［〖〚⟦"), ord("[")) | dict.fromkeys(map(ord, "】〕］〗〛⟧"), ord("]"))
 _FOLD |= dict.fromkeys(map(ord, "“”„‟«»〝〞〟＂″"), ord('"')) | dict.fromkeys(map(ord, "‘’‚‛＇′"), ord("'"))
 _FOLD |= dict.fromkeys(map(ord, "：﹕ː∶꞉"), ord(":")) | dict.fromkeys(map(ord, "＝﹦"), ord("="))
 _FOLD |= dict.fromkeys(map(ord, "\u00a0\u2002\u2003\u2005\u2007\u2009\u200a\u202f\u3000"), ord(" "))

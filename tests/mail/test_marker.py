@@ -78,6 +78,7 @@ def test_other_words_are_no_marker(text: str) -> None:
         ("［relay：rejection］", "[[relay:rejection"),
         ("[[Relay:Rejektion]]", "[[Relay:Rejektion"),
         ("{{relay:rejection job=x}}", "[[relay:rejection"),
+        ("〚relay:rejection〛", "[[relay:rejection"),
         ("((realy:rejection))", "[[realy:rejection"),
         (r"\[\[relay:rejection\]\]", "[[relay:rejection"),
         ("Relay: rejection tpl=x", "[[Relay:rejection"),

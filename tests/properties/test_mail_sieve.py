@@ -17,7 +17,7 @@ FORMS = [
     "【【relay ﹕ RejecTıon】】",
     "[ [RELAY\r\n:\u3000rejection job=営業]]",
 ]
-INVISIBLE = ["\u200b", "\u00ad", "\ufeff", "\u2060"]
+INVISIBLE = ["\u200b", "\u00ad", "\ufeff", "\u2060", "\u2068", "\ufe0f"]
 ESCAPES = [b"\x1b(B", b"\x1b(J", b"\x1b$B\x1b(B", b"\x1b$@\x1b(J\x1b(H"]
 SOFT = [" \r\n"]
 TEARS = [

@@ -51,6 +51,7 @@ _IN_BOTH = {
     "no-break spaces": ("[[relay:\u00a0rejection\u00a0stage=final]]", {"stage": "final"}),
     "zero-width spaces": ("[[re\u200blay:rejec\u200btion\u200b]]", {}),
     "byte order marks": ("[\ufeff[relay:rejection stage=\ufefffinal]]", {"stage": "final"}),
+    "isolated words": ("[[\u2068relay:rejection\u2069 stage=\u2066final\u2069]]", {"stage": "final"}),
     "soft hyphens": ("[[re\u00adlay:rejec\u00adtion]]", {}),
     "a value with spaces and brackets": ("[[relay:rejection job=“{job} [A]”]]", {"job": "{job} [A]"}),
 }
