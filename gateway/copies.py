@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
 
-from gateway import replies
 from gateway.envelope import Envelope, Recipient
 from gateway.mail import check, footer, trace
 from gateway.mail.coded import Coded
@@ -247,35 +246,3 @@ class Scribe:
             company=self.company,
             partners=partners,
         )
-
-
-def reply_for(outcomes: Sequence[Outcome], trace_id: str) -> Reply:
-    """Return the one reply that the outcomes of all copies add up to.
-
-    | copies                        | reply                                                     |
-    |-------------------------------|-----------------------------------------------------------|
-    | all accepted                  | 250                                                       |
-    | all refused                   | the first refusal, as it came                             |
-    | one copy, deferred by a reply | that reply, as it came                                    |
-    | the open ones held by another | 451; the client's other session has them in hand          |
-    | anything else                 | 451; a retry sends only the copies not yet accepted       |
-
-    Accepted and refused copies side by side are a 451 too: the client tries again until it gives up, and
-    its bounce then tells the sender, which a 250 would not.
-    """
-    states = [outcome.state for outcome in outcomes]
-    if all(state is DeliveryState.ACCEPTED for state in states):
-        texts = [outcome.reply.text() for outcome in outcomes if outcome.reply]
-        return replies.delivered(trace_id, _printable(texts[0]) if len(texts) == 1 else "")
-    answers = [outcome.reply for outcome in outcomes if outcome.reply and not outcome.reply.accepted]
-    if all(state is DeliveryState.REFUSED for state in states) and answers:
-        return answers[0]
-    if len(outcomes) == 1 and answers and answers[0].temporary:
-        return answers[0]
-    if all(state in {DeliveryState.ACCEPTED, DeliveryState.SENDING} for state in states):
-        return replies.in_another_session(trace_id)
-    return replies.partly_delivered(states.count(DeliveryState.ACCEPTED), len(states), trace_id)
-
-
-def _printable(text: str) -> str:
-    return "".join(c if " " <= c <= "~" else "?" for c in text)[:200]

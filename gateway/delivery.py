@@ -112,11 +112,27 @@ class CopyDelivery:
         `deadline` is on the loop's clock: what the next hop has not answered by then is deferred, or unknown.
         """
         outcomes = {d.id: Outcome(d.state, None) for d in entry.deliveries}
-        due = [d for d in entry.deliveries if d.state is not DeliveryState.ACCEPTED]
+        due = [d for d in entry.deliveries if not d.state.done]
         for start in range(0, len(due), COPIES_AT_ONCE):
             batch = due[start : start + COPIES_AT_ONCE]
             outcomes |= await self._deliver_batch(envelope, batch, write, deadline)
         return tuple(outcomes[d.id] for d in entry.deliveries)
+
+    async def begin(self) -> Transaction:
+        """Borrow a connection to the next hop; raises `Deferred`."""
+        return await self._next_hop.begin()
+
+    async def claim_all(self, ids: Sequence[int], trace_id: str) -> bool:
+        """Take copies that must not be sent by another try meanwhile, all or none; raises `StoreError`."""
+        now = self._clock()
+        claimed = await self._store.run(
+            ledger.claim_deliveries, ids, claimed_by=trace_id, now=now, lease_until=now + self._lease
+        )
+        if len(claimed) == len(ids):
+            return True
+        given_back = [Settlement(delivery, DeliveryState.REFUSED, None, None, None) for delivery in claimed]
+        await self.settle(trace_id, given_back)
+        return False
 
     async def _deliver_batch(
         self, envelope: Envelope, batch: Sequence[Delivery], write: Writer, deadline: float
@@ -131,7 +147,7 @@ class CopyDelivery:
             for delivery, copy, outcome in zip(batch, written, ended, strict=True)
             if outcome.state is not DeliveryState.SENDING
         ]
-        await self._settle(envelope.trace_id, settlements)
+        await self.settle(envelope.trace_id, settlements)
         outcomes = {delivery.id: outcome for delivery, outcome in zip(batch, ended, strict=True)}
         self._journal_outcomes(envelope, outcomes)
         return outcomes
@@ -239,7 +255,7 @@ class CopyDelivery:
         finally:
             await ready.release()
 
-    async def _settle(self, trace_id: str, settlements: Sequence[Settlement]) -> None:
+    async def settle(self, trace_id: str, settlements: Sequence[Settlement]) -> None:
         """Record the outcomes; when that fails, go on trying beside the path."""
         try:
             await self._store.run(ledger.settle, settlements, claimed_by=trace_id, now=self._clock())

@@ -51,10 +51,15 @@ class Envelope:
     helo: bytes
     """The name the client gave in EHLO or HELO."""
     protocol: str
-    """`SMTP`, `ESMTP`, `ESMTPS`, `ESMTPA`, `ESMTPSA` (RFC 3848)."""
+    """`SMTP`, `ESMTP`, `ESMTPS`, `ESMTPA`, `ESMTPSA`, and `LMTP` with the same endings (RFC 3848)."""
     sender: Sender
     recipients: tuple[Recipient, ...]
     """Those the next hop accepted, in the client's order."""
+
+    @property
+    def lmtp(self) -> bool:
+        """Whether the client hears one reply for each recipient."""
+        return self.protocol.startswith("LMTP")
 
 
 def _domain(address: bytes) -> bytes:

@@ -26,6 +26,7 @@ LINES_WAITING = 10_000
 FAREWELL_SECONDS = 2
 """How long the end of the program waits for the journal's reader."""
 
+TEMPORARY = 400
 PERMANENT = 500
 """From here on a reply refuses for good (RFC 5321, section 4.2.1)."""
 
@@ -134,6 +135,15 @@ class Journal:
         self._write(
             logging.WARNING, "undelivered", id=trace_id, delivery=delivery, state=state, reason=reason
         )
+
+    def reported(self, trace_id: str, *, recipients: int, reply: int, queue_id: str | None) -> None:
+        """The sender was told of refused recipients by a report; `reply` is the next hop's to it."""
+        level = logging.INFO if reply < TEMPORARY else logging.WARNING
+        self._write(level, "reported", id=trace_id, recipients=recipients, reply=reply, queue_id=queue_id)
+
+    def unreported(self, trace_id: str, *, reason: str) -> None:
+        """The report of refused recipients could not be sent; the client tries the message again."""
+        self._write(logging.WARNING, "unreported", id=trace_id, reason=reason)
 
     def declined(self, trace_id: str, *, reason: str, reply: int) -> None:
         """A message was refused (5xx) or deferred (4xx) by us, not by the next hop."""

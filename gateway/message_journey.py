@@ -1,4 +1,4 @@
-"""ONE MESSAGE, from the client's final dot to our one reply.
+"""ONE MESSAGE, from the client's final dot to our reply.
 
     refuse loops, bare CR or LF, NUL
       | find the marker         none: the same bytes to the same transaction; its reply is our reply
@@ -8,7 +8,8 @@
       | open the ledger         one transaction: candidates captured, deliveries pending, links fixed
       | write each copy         marker replaced by the invitation, checked, stamped, DKIM-signed
       | deliver the copies      all bytes sent before any final dot
-      | settle the ledger       accepted, refused, deferred, unknown; then one reply for all
+      | settle the ledger       accepted, refused, deferred, unknown
+      | tell of refusals        one report when the other copies were accepted; then one reply for all
 
 One copy is written before the ledger is opened, so that a message which cannot be rewritten after all passes
 as it came and captures nobody.
@@ -26,18 +27,20 @@ from email.utils import format_datetime
 from functools import partial
 from typing import TypeVar
 
-from gateway import replies
-from gateway.copies import Copy, MarkedMessage, PassReason, Plan, Scribe, Unfit, reply_for
+from gateway import replies, verdicts
+from gateway.copies import Copy, MarkedMessage, PassReason, Plan, Scribe, Unfit
 from gateway.delivery import CopyDelivery, Transaction, Writer
 from gateway.envelope import Envelope
 from gateway.journal import Journal
 from gateway.mail import eligible, marker, trace
 from gateway.mail.eligible import Reason
-from gateway.replies import Deferred, Refused, Reply
+from gateway.replies import Deferred, Refused
+from gateway.reporting import Reporter
+from gateway.verdicts import Verdict, for_all
 from store import ledger, partners
 from store.database import Store
 from store.errors import StoreError
-from store.records import Arrival, CopyKind, DeliveryState, PlannedCopy
+from store.records import Arrival, CopyKind, PlannedCopy
 
 MAX_HOPS = 100
 """Received fields before a message counts as looping; RFC 5321, section 6.3 asks for at least 100."""
@@ -63,6 +66,7 @@ class MessageJourney:
         store: Store,
         scribe: Scribe | None,
         delivery: CopyDelivery,
+        reporter: Reporter,
         journal: Journal,
         clock: Callable[[], datetime],
         patience: timedelta,
@@ -74,12 +78,13 @@ class MessageJourney:
         self._store = store
         self._scribe = scribe
         self._delivery = delivery
+        self._reporter = reporter
         self._journal = journal
         self._clock = clock
         self._patience = patience.total_seconds()
 
-    async def carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Reply:
-        """Carry one message whose envelope the next hop has accepted on `primary`; return the client's reply.
+    async def carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Verdict:
+        """Carry one message whose envelope the next hop has accepted on `primary`; return what became of it.
 
         `content` has CRLF line ends, is not dot-stuffed and ends before the final dot.
         """
@@ -88,15 +93,15 @@ class MessageJourney:
             return await self._carry(envelope, content, primary, deadline)
         except replies.Declined as declined:
             self._journal.declined(envelope.trace_id, reason=declined.reason, reply=declined.reply.code)
-            return declined.reply
+            return for_all(declined.reply)
         except StoreError as error:
             reply = replies.store_unavailable(envelope.trace_id)
             self._journal.declined(envelope.trace_id, reason=type(error).__name__, reply=reply.code)
-            return reply
+            return for_all(reply)
 
     async def _carry(
         self, envelope: Envelope, content: bytes, primary: Transaction, deadline: float
-    ) -> Reply:
+    ) -> Verdict:
         if fault := await _beside(trace.fault, content):
             raise Refused(_FAULTS[fault](), fault.value)
         if trace.hops(content) > MAX_HOPS:
@@ -149,8 +154,8 @@ class MessageJourney:
             self._journal.contradicting(message.envelope.trace_id, what=conflict.what, sources=tuple(sources))
         return lambda plan: tried if plan == tried.plan else write(plan), planned.copies
 
-    async def _earlier(self, message: MarkedMessage) -> Reply | None:
-        """Return the reply for a retry that cannot be rewritten any more, or None for a new message.
+    async def _earlier(self, message: MarkedMessage) -> Verdict | None:
+        """Return the verdict for a retry that cannot be rewritten any more, or None for a new message.
 
         Passed as it came, a recipient whose copy was accepted would get it again. So it waits until the key
         or the partner that somebody took away between the tries is back.
@@ -159,8 +164,8 @@ class MessageJourney:
         if entry is None:
             return None
         trace_id = message.envelope.trace_id
-        if all(delivery.state is DeliveryState.ACCEPTED for delivery in entry.deliveries):
-            return replies.delivered(trace_id)
+        if all(delivery.state.done for delivery in entry.deliveries):
+            return for_all(replies.delivered(trace_id))
         raise Deferred(replies.internal_error(trace_id), "retry-cannot-be-rewritten")
 
     async def _pass(
@@ -170,7 +175,7 @@ class MessageJourney:
         primary: Transaction,
         deadline: float,
         reason: PassReason | Reason,
-    ) -> Reply:
+    ) -> Verdict:
         """Send the same bytes on the transaction that already holds the envelope."""
         try:
             async with asyncio.timeout_at(deadline):
@@ -185,12 +190,12 @@ class MessageJourney:
             reply=reply.code,
             queue_id=reply.queue_id,
         )
-        return reply
+        return for_all(reply)
 
     async def _invite(
         self, message: MarkedMessage, write: Writer, plans: tuple[PlannedCopy, ...], deadline: float
-    ) -> Reply:
-        """Record the candidates, deliver the copies, record what became of them, and make one reply of it."""
+    ) -> Verdict:
+        """Record the candidates, deliver the copies, record what became of them, and make a verdict of it."""
         trace_id = message.envelope.trace_id
         arrival = Arrival(
             fingerprint=message.fingerprint,
@@ -204,16 +209,17 @@ class MessageJourney:
         except TimeoutError:
             raise Deferred(replies.store_unavailable(trace_id), "deadline") from None
         outcomes = await self._delivery.deliver(message.envelope, entry, write, deadline=deadline)
-        reply = reply_for(outcomes, trace_id)
+        outcomes = await self._reporter.report(message, entry.deliveries, outcomes, deadline=deadline)
+        verdict = verdicts.of_copies(message.envelope, entry.deliveries, outcomes)
         candidates = sum(plan.kind is CopyKind.CANDIDATE for plan in plans)
         self._journal.invited(
             trace_id,
             attempt=entry.attempts,
             candidates=candidates,
             internal=len(plans) - candidates,
-            reply=reply.code,
+            reply=verdict.reply.code,
         )
-        return reply
+        return verdict
 
 
 async def _beside(look: Callable[[bytes], T], content: bytes) -> T:

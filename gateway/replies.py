@@ -161,9 +161,9 @@ def nul_byte() -> Reply:
 # The words of a session: greeting, syntax, sequence, access.
 
 
-def greeting(hostname: str) -> Reply:
+def greeting(hostname: str, protocol: str) -> Reply:
     """The first line of a session; it names no software and no version."""
-    return _own(220, f"{hostname} ESMTP")
+    return _own(220, f"{hostname} {'LMTP' if protocol.startswith('LMTP') else 'ESMTP'}")
 
 
 def ok() -> Reply:

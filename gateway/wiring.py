@@ -23,6 +23,7 @@ from gateway.partners.payload import Provider
 from gateway.preparing import Prepared, prepare
 from gateway.preparing_doors import PreparedDoor, certificates_ending
 from gateway.rendering import Organisation
+from gateway.reporting import Reporter
 from gateway.scribing import octets, scribe_of
 from gateway.settings import ListenerSettings, OrganisationSettings, Settings
 from gateway.smtp.access import AccessRules
@@ -94,6 +95,7 @@ def build(
         store=store,
         scribe=scribe,
         delivery=delivery,
+        reporter=Reporter(delivery=delivery, journal=journal, clock=clock, hostname=hostname),
         journal=journal,
         clock=clock,
         patience=patience,
@@ -164,6 +166,7 @@ def _door_rules(
             auth_required=door.auth == "required",
         ),
         max_message_octets=max_message_octets,
+        lmtp=door.protocol == "lmtp",
         name=door.name,
         encryption=Encryption(door.encryption),
         tls_context=ready.tls_context,

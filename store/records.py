@@ -32,10 +32,17 @@ class DeliveryState(StrEnum):
     """The next hop said 2xx; never sent again."""
     REFUSED = "refused"
     """The next hop said 5xx."""
+    TOLD = "told"
+    """It said 5xx, and the sender knows or does not want to; never sent again."""
     DEFERRED = "deferred"
     """The next hop said 4xx or was lost before the final dot."""
     UNKNOWN = "unknown"
     """No reply came after the final dot (RFC 1047)."""
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is to be done about the copy."""
+        return self in (DeliveryState.ACCEPTED, DeliveryState.TOLD)
 
 
 class CaseState(StrEnum):
@@ -133,7 +140,7 @@ class Settlement:
 
     delivery_id: int
     state: DeliveryState
-    """ACCEPTED, REFUSED, DEFERRED or UNKNOWN."""
+    """ACCEPTED, REFUSED, TOLD, DEFERRED or UNKNOWN."""
     reply_code: int | None
     reply_text: str | None
     sent_digest: bytes | None

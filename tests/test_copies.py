@@ -2,12 +2,13 @@
 
 import pytest
 
-from gateway.copies import Outcome, RecipientRules, details_of, reply_for, split_recipients
+from gateway.copies import Outcome, RecipientRules, details_of, split_recipients
 from gateway.envelope import Envelope, Recipient, Sender
 from gateway.mail.findings import Confidence, Finding, Source
 from gateway.mail.marker import Marker
 from gateway.mail.notice import Notice
 from gateway.replies import Reply
+from gateway.verdicts import reply_for
 from store.records import DeliveryState, RejectionDetails
 
 OK = Outcome(DeliveryState.ACCEPTED, Reply(250, (b"2.0.0 Ok: queued as 1",)))

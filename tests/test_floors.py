@@ -61,7 +61,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "gateway.rendering",
         "gateway.users",
     ),
-    ("gateway.delivery",),
+    ("gateway.delivery", "gateway.verdicts"),
+    ("gateway.reporting",),
     # the two stories
     ("gateway.message_journey", "gateway.candidate_journey"),
     # doors and loops

@@ -24,11 +24,11 @@ from gateway.journal import open_journal
 from gateway.keyring import new_ed25519_key, new_rsa_key
 from gateway.partners.standard_webhooks import encode_secret
 from gateway.ports import bind
-from gateway.replies import Reply
 from gateway.serving import Sockets, running
 from gateway.settings import Settings, load
 from gateway.settings.new_file import TomlValue, settings_file
 from gateway.smtp.rules import Journey
+from gateway.verdicts import Verdict
 from gateway.wiring import House, build
 from store.partners import add_partner
 from store.records import Partner
@@ -97,7 +97,7 @@ class _Witness:
     journey: Journey
     mailbox: Mailbox
 
-    async def carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Reply:
+    async def carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Verdict:
         """See `gateway.message_journey.MessageJourney.carry`."""
         self.mailbox.keep_original(content)
         return await self.journey.carry(envelope, content, primary)

@@ -36,6 +36,8 @@ class DoorSettings(Section):
     listen: Listener = Field(examples=["10.1.2.3:2525"])
     """Address and port where your mail server hands mail to the gateway.
     On any other address than loopback, allowed_networks must be given, or another proof of who sends."""
+    protocol: Literal["smtp", "lmtp"] = "smtp"
+    """What is spoken: "smtp", or "lmtp", with which each recipient gets an answer of its own."""
     tls: Literal["auto", "none", "optional", "required", "implicit"] = "auto"
     """Encryption: "none", "optional" (STARTTLS is offered), "required" (no mail before STARTTLS),
     "implicit" (TLS from the first byte on), or "auto", which means optional with a certificate."""

@@ -70,12 +70,19 @@ class Dialogue(SMTP):
         self._command_seconds = command_seconds
         self._patience_seconds = self._patience_left = patience_seconds
         self._errors = 0
+        self.replies_due = 1
+        """How many the client waits for: over LMTP several after a content (RFC 2033, section 4.2)."""
         self._listening = False
         self._retiring = False
 
     @abstractmethod
     def vocabulary(self) -> Mapping[str, Verb]:
         """Return the commands of this listener by their verbs in upper case."""
+
+    @property
+    @abstractmethod
+    def protocol(self) -> str:
+        """Return what the session is called in a Received field (RFC 3848)."""
 
     @abstractmethod
     async def crash(self, error: Exception) -> Reply:
@@ -192,7 +199,7 @@ class Dialogue(SMTP):
         self._lines = LineReader(self._reader)
         try:
             if await self.admit():
-                await self.send(replies.greeting(self.hostname))
+                await self.send(replies.greeting(self.hostname, self.protocol))
             while not self._writer.is_closing():
                 await self._serve_command()
         except (PeerGone, ConnectionError):
@@ -215,9 +222,9 @@ class Dialogue(SMTP):
             await self._object(refused.reply)
         except Deferred as deferred:
             await self.put_off(deferred)
-            await self.send(deferred.reply)
+            await self._answer(deferred.reply)
         except Exception as error:  # noqa: BLE001  # The last line of defence: no text, no state, no 5xx.
-            await self.send(await self.crash(error))
+            await self._answer(await self.crash(error))
 
     async def next_line(self, max_octets: int) -> bytes:
         """Return the next line without its line end; raises `Refused` when that is not CRLF.
@@ -252,4 +259,11 @@ class Dialogue(SMTP):
     async def _object(self, reply: Reply) -> None:
         """Answer a mistake; after too many the session is over."""
         self._errors += 1
-        await self.send(reply if self._errors <= MAX_ERRORS else replies.too_many_errors())
+        await self._answer(reply if self._errors <= MAX_ERRORS else replies.too_many_errors())
+
+    async def _answer(self, reply: Reply) -> None:
+        """Send a reply as often as the client waits for one."""
+        due, self.replies_due = self.replies_due, 1
+        for _ in range(due):
+            if not self._writer.is_closing():
+                await self.send(reply)

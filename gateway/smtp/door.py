@@ -1,4 +1,4 @@
-"""The SMTP door: a client's mail, mirrored live to the next hop (RFC 5321).
+"""The SMTP and LMTP door: a client's mail, mirrored live to the next hop (RFC 5321, RFC 2033).
 
 - MAIL and RCPT are answered with the next hop's own replies.
 - After a 4xx to MAIL, or a mishap, RCPT and DATA get the same 4xx until the client starts anew: a pipelining
@@ -23,6 +23,7 @@ from gateway.smtp.extensions import Extensions, limits_line, mirror, missing
 from gateway.smtp.refusals import RefusalReason
 from gateway.smtp.rules import DoorRules, Household
 from gateway.smtp.sessions import Sessions
+from gateway.verdicts import Verdict, for_all
 
 _NOT_IN_NAMES = bytes(range(0x21)) + b"\x7f"
 """Controls and the blank."""
@@ -66,10 +67,10 @@ class Door(Doorstep):
 
     def vocabulary(self) -> Mapping[str, Verb]:
         """Return the commands of a relay."""
+        greetings = {"LHLO": self.ehlo} if self._rules.lmtp else {"HELO": self.helo, "EHLO": self.ehlo}
         return {
             **super().vocabulary(),
-            "HELO": self.helo,
-            "EHLO": self.ehlo,
+            **greetings,
             "MAIL": self.mail,
             "RCPT": self.rcpt,
             "DATA": self.data,
@@ -103,7 +104,7 @@ class Door(Doorstep):
     async def mail(self, argument: bytes) -> None:
         """Open a mail here and at the next hop."""
         if not self._helo:
-            raise Refused(replies.bad_sequence("send EHLO first"))
+            raise Refused(replies.bad_sequence(f"send {'LHLO' if self._rules.lmtp else 'EHLO'} first"))
         if self._mail is not None:
             raise Refused(replies.bad_sequence("a mail is open already"))
         self._refusal = None
@@ -158,11 +159,18 @@ class Door(Doorstep):
         if argument:
             raise Refused(replies.bad_argument("DATA"))
         await self.send(replies.go_ahead())
+        self.replies_due = len(mail.recipients) if self._rules.lmtp else 1
         content = await self._read_content(mail.room)
         self._mail = None  # it is the relay's from here on
         relay = self._sessions.spawn(self._relay(mail, content))
         relay.add_done_callback(lambda _: mail.room.shrink(0))  # also when a stop cancels it unbegun
-        await self.send(await asyncio.shield(relay))
+        verdict = await asyncio.shield(relay)
+        self.replies_due = 1
+        if not self._rules.lmtp:
+            await self.send(verdict.reply)
+            return
+        for recipient in mail.recipients:
+            await self.send(verdict.to(recipient.address))
 
     async def rset(self, argument: bytes) -> None:
         """Give up the open mail."""
@@ -257,7 +265,7 @@ class Door(Doorstep):
             raise Deferred(replies.out_of_memory(), "memory-budget")
         return content.content()
 
-    async def _relay(self, mail: _OpenMail, content: bytes) -> Reply:
+    async def _relay(self, mail: _OpenMail, content: bytes) -> Verdict:
         """Carry the message and give the connection back; never raises."""
         host, port = self._peer
         envelope = Envelope(
@@ -272,13 +280,13 @@ class Door(Doorstep):
             if not self._rules.tenant.given(content):
                 reply = replies.tenant_unproven()
                 self._household.journal.declined(mail.trace_id, reason=RefusalReason.TENANT, reply=reply.code)
-                return reply
+                return for_all(reply)
             return await self._household.journey.carry(envelope, content, mail.primary)
         except Declined as declined:
-            return declined.reply
+            return for_all(declined.reply)
         except Exception as error:  # noqa: BLE001  # The last line of defence: no text, no 5xx.
             self._household.journal.crashed(mail.trace_id, error)
-            return replies.internal_error(mail.trace_id)
+            return for_all(replies.internal_error(mail.trace_id))
         finally:
             await mail.primary.release()
 

@@ -20,7 +20,7 @@ from gateway.smtp.rules import DoorRules, Encryption, Household
 from gateway.smtp.sessions import Sessions
 from gateway.smtp.small_commands import SmallCommands
 
-_BEFORE_TLS = frozenset({"EHLO", "NOOP", "QUIT", "STARTTLS"})
+_BEFORE_TLS = frozenset({"EHLO", "LHLO", "NOOP", "QUIT", "STARTTLS"})
 """RFC 3207, section 4."""
 
 _USER_NAME, _PASSWORD = b"VXNlcm5hbWU6", b"UGFzc3dvcmQ6"
@@ -76,7 +76,8 @@ class Doorstep(SmallCommands):
     @property
     def protocol(self) -> str:
         """What a session after EHLO is called in a Received field (RFC 3848)."""
-        return "ESMTP" + ("S" if self._encrypted else "") + ("A" if self._login else "")
+        name = "LMTP" if self._rules.lmtp else "ESMTP"
+        return name + ("S" if self._encrypted else "") + ("A" if self._login else "")
 
     def own_lines(self) -> tuple[bytes, ...]:
         """Return the EHLO lines that concern only the client and us."""

@@ -9,12 +9,12 @@ from typing import Protocol
 
 from gateway.delivery import Transaction
 from gateway.envelope import Envelope
-from gateway.replies import Reply
 from gateway.smtp.access import AccessRules
 from gateway.smtp.budget import MemoryBudget
 from gateway.smtp.crowd import Crowd
 from gateway.smtp.door_login import Logins
 from gateway.smtp.tenant import TenantProof
+from gateway.verdicts import Verdict
 
 
 class Encryption(StrEnum):
@@ -42,8 +42,8 @@ class NextHop(Protocol):
 class Journey(Protocol):
     """What becomes of a message after its final dot."""
 
-    async def carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Reply:
-        """Carry the message and return the client's reply."""
+    async def carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Verdict:
+        """Carry the message and return what the client hears."""
 
 
 class DoorJournal(Protocol):
@@ -71,6 +71,8 @@ class DoorRules:
     """How long a client may be silent between commands (RFC 5321, section 4.5.3.2.7)."""
     data_seconds: float = 180
     """How long it may be silent within the content; counted anew with each read."""
+    lmtp: bool = False
+    """Whether it speaks LMTP: each recipient gets a reply of its own."""
     name: str = "relay"
     """What the journal calls this door."""
     encryption: Encryption = Encryption.NONE

@@ -14,11 +14,12 @@ from typing import Any
 
 from gateway.delivery import Transaction
 from gateway.envelope import Envelope
-from gateway.replies import Deferred, Reply, next_hop_unavailable
+from gateway.replies import Deferred, next_hop_unavailable
 from gateway.smtp.access import LOOPBACK, AccessRules, Address, Network, lets_in
 from gateway.smtp.door import Door
 from gateway.smtp.rules import DoorRules, Encryption, Household
 from gateway.smtp.sessions import Sessions
+from gateway.verdicts import Verdict
 
 _PATIENCE_SECONDS = 10
 _USUAL_STRANGERS = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
@@ -140,7 +141,7 @@ class _Nobody:
         """Offer nothing."""
         return {}
 
-    async def carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Reply:
+    async def carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Verdict:
         """Carry nothing; no mail can come as far as this."""
         raise NotImplementedError
 

@@ -22,6 +22,7 @@ from gateway.keyring import Keyring, new_ed25519_key
 from gateway.mail.dkim_sign import SigningKey
 from gateway.message_journey import MessageJourney
 from gateway.rendering import Rendering
+from gateway.reporting import Reporter
 from gateway.smtp.listener import listen
 from gateway.smtp.next_hop import PooledNextHop
 from gateway.smtp.phases import Timeouts
@@ -132,6 +133,7 @@ async def open_gateway(tmp_path: Path, rendering: Rendering) -> AsyncIterator[Op
             lease: timedelta = timedelta(seconds=330),
             timeouts: Timeouts | None = None,
             patience: timedelta = timedelta(seconds=60),
+            lmtp: bool = False,
         ) -> Gateway:
             hop = await RecordingNextHop().start()
             closing.push_async_callback(hop.stop)
@@ -171,13 +173,16 @@ async def open_gateway(tmp_path: Path, rendering: Rendering) -> AsyncIterator[Op
                 store=store,
                 scribe=changes(scribe) if complete else None,
                 delivery=delivery,
+                reporter=Reporter(delivery, journal, lambda: datetime.now(UTC), "gw.test"),
                 journal=journal,
                 clock=lambda: datetime.now(UTC),
                 patience=patience,
             )
             numbers = itertools.count(1)
             household = Household(pool, journey, journal, lambda: f"G-{next(numbers)}")
-            listener = await listen(socket.create_server(("127.0.0.1", 0)), DoorRules("gw.test"), household)
+            listener = await listen(
+                socket.create_server(("127.0.0.1", 0)), DoorRules("gw.test", lmtp=lmtp), household
+            )
             closing.push_async_callback(listener.stop, 5)
             gateway = Gateway(listener.port, hop, store, journal_stream, delivery)
             closing.callback(gateway.hang_up)

@@ -15,7 +15,7 @@ from typing import Self
 
 from gateway.delivery import Transaction
 from gateway.envelope import Envelope
-from gateway.replies import Reply
+from gateway.verdicts import Verdict, for_all
 
 PATIENCE = 20.0
 """Seconds after which a test that waits for something gives up; no test measures time."""
@@ -242,7 +242,7 @@ class StraightJourney:
     def __post_init__(self) -> None:
         self.gate.set()
 
-    async def carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Reply:
+    async def carry(self, envelope: Envelope, content: bytes, primary: Transaction) -> Verdict:
         self.envelopes.append(envelope)
         await self.gate.wait()
         if self.crash is not None:
@@ -250,7 +250,7 @@ class StraightJourney:
             raise crash
         reply = await primary.deliver(content)
         self.done += 1
-        return reply
+        return for_all(reply)
 
 
 class Client:

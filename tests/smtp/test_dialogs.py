@@ -6,6 +6,7 @@ A group is what a client may send in one piece: up to DATA, and from the content
     hop MAIL 550 5.1.0   the next hop's next answer to this verb, instead of the usual one
     hop DROP MAIL        the next hop closes the connection there
     hop down             there is no next hop
+    door lmtp            the door speaks LMTP
     c -> EHLO x          the client says this line
     c => a\\x00\\r\\n       the client says these bytes, escapes as in Python, nothing added
     c <- 250 ok          the client hears exactly this line
@@ -19,7 +20,7 @@ After the last line the client hears nothing more.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -50,6 +51,7 @@ class Dialog:
     setup: list[str] = field(default_factory=list)
     hop_hears: list[bytes] = field(default_factory=list)
     hop_has: list[bytes] = field(default_factory=list)
+    lmtp: bool = False
 
     @classmethod
     def read(cls, path: Path) -> "Dialog":
@@ -72,6 +74,8 @@ class Dialog:
             self.hop_hears.append(line.removeprefix("hop <- ").encode())
         elif line.startswith("hop has"):
             self.hop_has.append(_unescape(line.removeprefix("hop has").removeprefix(" ")))
+        elif line == "door lmtp":
+            self.lmtp = True
         elif line.startswith("hop "):
             self.setup.append(line.removeprefix("hop "))
         else:
@@ -98,7 +102,7 @@ async def test_each_dialog_goes_as_written(
 ) -> None:
     dialog = Dialog.read(path)
     await _prepare(hop, dialog.setup)
-    house = await open_house(RULES)
+    house = await open_house(replace(RULES, lmtp=dialog.lmtp))
     client = await house.client()
     speak = _in_groups if manner == "in groups" else _step_by_step
     async with asyncio.timeout(PATIENCE):
