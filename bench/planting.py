@@ -276,7 +276,7 @@ def _leaf_fault(leaf: PlantedLeaf, old: _Mail, new: _Mail, footer: Footer, link:
 
 
 def _letters(part: _Mail, data: bytes) -> bytes:
-    charset = str(part.get_param("charset") or "us-ascii").strip("'\" ").lower()
+    charset = re.split(r"[\s;(]", str(part.get_param("charset") or "us-ascii").strip("'\" ").lower())[0]
     charset = {"iso-8859-1": "cp1252", "gb2312": "gb18030", "us-ascii": "utf-8"}.get(charset, charset)
     try:
         return data.decode(charset).encode("utf-8")

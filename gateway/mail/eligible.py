@@ -156,7 +156,7 @@ def _unfit_by_header(raw: bytes, root: Part, stamp_key: bytes) -> Reason | None:
 
 def _unfit_by_parts(raw: bytes, root: Part) -> Reason | None:
     for part in root.walk():
-        if _broken(part):
+        if (part.depth == 0 or part.children) and _broken(part):
             return Reason.BROKEN_HEADER
         if any(len(part.named_fields(name)) > 1 for name in _ONCE):
             return Reason.TWO_CONTENT_TYPES
@@ -166,16 +166,12 @@ def _unfit_by_parts(raw: bytes, root: Part) -> Reason | None:
 
 
 def _broken(part: Part) -> bool:
-    """Whether some reader ends this header where others read on, and sees something else in it.
+    """Whether some readers end this header where others read on.
 
     Many MTAs and libraries begin the body at the first line that is no field.
-    In the header of the mail this takes our signature with it, in that of a text the marker may stand there.
+    In the header of the mail this takes our signature with it; in that of a text the marker may stand there.
     """
-    names = [field.name for field in part.fields]
-    if "" not in names:
-        return False
-    typed = "content-type" in names[: names.index("")]
-    return part.depth == 0 or not typed or part.content_type.startswith(("text/", "multipart/"))
+    return any(not field.name for field in part.fields)
 
 
 def _unfit_by_type(raw: bytes, part: Part) -> Reason | None:
@@ -234,6 +230,8 @@ def _targets(leaves: list[Leaf], invited: set[int]) -> tuple[Target, ...]:
 
 
 def _unfit_leaf(leaf: Leaf) -> Reason | None:
+    if _broken(leaf.part):
+        return Reason.BROKEN_HEADER
     if not isinstance(leaf.text, Text):
         return Reason.UNIVERSAL_CHARSET if leaf.text is Unreadable.UNIVERSAL else Reason.UNDECODABLE
     if (pgp := _PGP_INLINE.search(leaf.text.text)) is not None:

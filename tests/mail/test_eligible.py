@@ -254,3 +254,12 @@ def test_a_charset_is_declared_before_a_quote_that_stays_open(invitation: Footer
     raw = b'Content-Type: text/plain; a="xyz\r\n' + BODY
     copy = footer.rewrite(raw, eligible.read(raw, stamp_key=b""), invitation)
     assert copy.startswith(b'Content-Type: text/plain; charset=utf-8; a="xyz\r\n')
+
+
+@pytest.mark.parametrize("line", [b"no field\r\n", b"X-\tA: b\r\n"])
+def test_a_line_that_is_no_field_matters_in_the_header_of_a_text_that_is_rewritten(line: bytes) -> None:
+    """Elsewhere it makes no difference to what is put in and to who reads it."""
+    head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+    other = b"\r\n--b\r\nContent-Type: text/plain\r\n" + line + b"\r\nx\r\n--b--\r\n"
+    assert verdict(head + BODY + other) is None
+    assert verdict(head + line + BODY + other) is Reason.BROKEN_HEADER
