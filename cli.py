@@ -91,12 +91,15 @@ def init(directory: Path, next_hop: str, public_url: str, domain: str) -> None:
 def check_config(ctx: click.Context) -> None:
     """Check the settings; report every fault at once."""
     from gateway.preparing import prepare
+    from gateway.preparing_doors import certificates_ending
 
     settings = _settings(ctx)
-    prepare(settings)
+    prepared = prepare(settings)
     doors = ", ".join(str(door.listen) for door in settings.relay.doors)
     servers = ", ".join(map(str, settings.relay.next_hop))
     click.echo(f"The settings are good. Mail goes from {doors} to {servers}.")
+    for name, days in certificates_ending(prepared.doors, datetime.now(UTC)):
+        click.echo(f"The certificate of the door {name} is good for {days} more days.", err=True)
     for name in settings.unprepared:
         click.echo(f"{name}: not given yet; until then marked mail passes as it came.", err=True)
 

@@ -6,8 +6,10 @@ with the database, which that mail does without. `/readyz` tells both, for monit
 
 import http.client
 import socket
+import ssl
 
-from gateway.settings import Endpoint, Settings
+from gateway.settings import Endpoint, ListenerSettings, Settings
+from gateway.settings.values import ip_address
 
 PATIENCE = 5
 """Seconds for each question; a container check that hangs is no check."""
@@ -17,7 +19,7 @@ def ask(settings: Settings, *, smtp: bool, web: bool) -> list[str]:
     """Return what is wrong, one sentence each; empty when all that was asked is well."""
     complaints = [
         _ask_web(settings.web.listen) if web else None,
-        *(_ask_door(door.listen) for door in settings.relay.doors if smtp),
+        *(_ask_door(door) for door in settings.relay.doors if smtp),
     ]
     return [complaint for complaint in complaints if complaint]
 
@@ -34,15 +36,33 @@ def _ask_web(endpoint: Endpoint) -> str | None:
     return None if status == http.HTTPStatus.OK else f"The pages at {endpoint} answer {status}."
 
 
-def _ask_door(endpoint: Endpoint) -> str | None:
+def _ask_door(door: ListenerSettings) -> str | None:
     """Read the greeting only, so that a check every few seconds costs a few packets."""
+    endpoint = door.listen
     try:
-        with socket.create_connection((_reachable(endpoint), endpoint.port), timeout=PATIENCE) as client:
+        with socket.create_connection((_reachable(endpoint), endpoint.port), timeout=PATIENCE) as plain:
+            if _must_announce(plain.getsockname()[0], door):
+                plain.sendall(b"PROXY UNKNOWN\r\n")
+            client = _encrypted(plain) if door.encryption == "implicit" else plain
             greeting = client.recv(512)
             client.sendall(b"QUIT\r\n")
     except OSError as error:
         return f"The SMTP door at {endpoint} does not answer: {_reason(error)}."
     return None if greeting.startswith(b"220") else f"The SMTP door at {endpoint} does not greet with 220."
+
+
+def _must_announce(address: str, door: ListenerSettings) -> bool:
+    """Whether the door takes us for one of its load balancers."""
+    found = ip_address(address)
+    return found is not None and any(found in network for network in door.proxy_protocol_from)
+
+
+def _encrypted(plain: socket.socket) -> ssl.SSLSocket:
+    """Make a handshake with whoever is there: the question is whether, not who."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(plain)
 
 
 def _reachable(endpoint: Endpoint) -> str:

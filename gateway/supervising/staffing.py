@@ -97,7 +97,7 @@ class Staffing:
         return Plan(
             duties=tuple(duties),
             finish=timedelta(seconds=settings.relay.deadline_seconds) + DRAIN_MARGIN,
-            listening=self._listening(doors, web),
+            listening=self._listening([name for name, _ in _doors(settings)], doors, web),
             unprepared=settings.unprepared,
             close=closing.close,
         )
@@ -143,11 +143,12 @@ class Staffing:
         return Duty("pages", tuple(arguments), tuple(bound.fileno() for bound in web))
 
     def _listening(
-        self, doors: list[list[socket.socket]], web: list[socket.socket]
+        self, names: list[str], doors: list[list[socket.socket]], web: list[socket.socket]
     ) -> tuple[tuple[str, str], ...]:
         found = [("pages", _shown(web[0]))] if web else []
         found += [("worker", "outbox")] if self.wanted.worker else []
-        return (*found, *(("smtp", _shown(sockets[0])) for sockets in doors))
+        named = zip(names, doors, strict=False)
+        return (*found, *(("smtp", f"{_shown(sockets[0])} ({name})") for name, sockets in named))
 
 
 def _mail_duty(named: tuple[str, ...], number: int, count: int, doors: list[list[socket.socket]]) -> Duty:
