@@ -80,11 +80,15 @@ class CopyDelivery:
         journal: Journal,
         clock: Callable[[], datetime],
         lease: timedelta,
+        copies_at_once: int = COPIES_AT_ONCE,
     ) -> None:
         """`lease` is how long a claim holds after a crash.
 
         It must be longer than the next hop may take to answer a final dot.
+        `copies_at_once` must not be more than the connections that the next hop lends: the copies of a batch
+        wait for each other.
         """
+        self._copies_at_once = min(copies_at_once, COPIES_AT_ONCE)
         self._next_hop = next_hop
         self._store = store
         self._journal = journal
@@ -113,8 +117,8 @@ class CopyDelivery:
         """
         outcomes = {d.id: Outcome(d.state, None) for d in entry.deliveries}
         due = [d for d in entry.deliveries if not d.state.done]
-        for start in range(0, len(due), COPIES_AT_ONCE):
-            batch = due[start : start + COPIES_AT_ONCE]
+        for start in range(0, len(due), self._copies_at_once):
+            batch = due[start : start + self._copies_at_once]
             outcomes |= await self._deliver_batch(envelope, batch, write, deadline)
         return tuple(outcomes[d.id] for d in entry.deliveries)
 

@@ -89,7 +89,14 @@ def build(
         ours=listening(settings),
         journal=journal,
     )
-    delivery = CopyDelivery(next_hop=next_hop, store=store, journal=journal, clock=clock, lease=CLAIM_LEASE)
+    delivery = CopyDelivery(
+        next_hop=next_hop,
+        store=store,
+        journal=journal,
+        clock=clock,
+        lease=CLAIM_LEASE,
+        copies_at_once=settings.next_hop.max_connections,
+    )
     scribe = _scribe(settings, prepared, keyring, hostname) if not settings.unprepared else None
     journey = MessageJourney(
         store=store,

@@ -18,8 +18,6 @@ GO_AHEAD = 354
 SERVICE_CLOSING = 421
 """The reply after which the next hop closes the connection (RFC 5321, section 3.8)."""
 
-_FORBIDDEN_IN_A_LINE = (b"\r", b"\n", b"\x00")
-
 
 class Connection:
     """A connection to one server, with what the server offers."""
@@ -195,9 +193,9 @@ class Connection:
         self._gone()
 
     def _send(self, *lines: bytes) -> None:
-        for line in lines:
-            if any(octet in line for octet in _FORBIDDEN_IN_A_LINE):
-                raise ValueError("a command is one line")
+        said = b"\r\n".join((*lines, b""))
+        if said.count(b"\r") != len(lines) or said.count(b"\n") != len(lines) or b"\x00" in said:
+            raise ValueError("a command is one line")
         if not self.usable:
             # A connection that is lost, or about to be, may be replaced; one with an uninvited reply may not.
             self._wire.write(b"")
@@ -205,7 +203,7 @@ class Connection:
                 raise Dropped("closed by the next hop")
             raise Garbled("a reply to nothing")
         self._due = len(lines)
-        self._wire.write(b"\r\n".join((*lines, b"")))
+        self._wire.write(said)
 
     async def _reply(self, seconds: float, phase: Phase) -> Reply:
         if self._meter is None:

@@ -165,21 +165,24 @@ class ServerPool:
         if self.up and self._around.journal is not None:
             self._around.journal.server_lost(self.label, f"{broken.word}: {broken}")
         self.up = False
-        if self._around.probed and not self._closed:
-            if self._probe is not None:
-                self._probe.cancel()
-            self._probe = asyncio.get_running_loop().call_later(pause, self.ask)
+        self._probe_later()
+
+    def _probe_later(self) -> None:
+        """See to it that a server that is down is asked again, whatever became of the last question."""
+        if self._probe is not None:
+            self._probe.cancel()
+        if self._around.probed and not self.up and not self._closed:
+            self._probe = asyncio.get_running_loop().call_at(self._try_again_at, self.ask)
 
     def _note_success(self, connection: Connection) -> None:
         self._try_again_at = 0.0  # another attempt may have failed meanwhile
         self._trouble = None
         self.offers = connection.offers
         self._offers_at = _now()
-        if self._probe is not None:
-            self._probe.cancel()
         if not self.up and self._around.journal is not None:
             self._around.journal.server_back(self.label)
         self.up = True
+        self._probe_later()
 
     async def _ask(self) -> None:
         try:
@@ -188,6 +191,7 @@ class ServerPool:
             pass  # the last answer stands
         finally:
             self._asking = None
+            self._probe_later()
 
     # Keeping.
 

@@ -29,7 +29,7 @@ class Slots:
 
     async def take(self) -> Connection | None:
         """Return None for the right to open a connection, or one that came back; raises `TimeoutError`."""
-        if self._free and not self._queue:
+        if self._free:
             self._free -= 1
             return None
         turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()

@@ -11,6 +11,9 @@ from gateway.replies import Reply
 from gateway.smtp.broken import Broken, Dropped, Garbled, Insecure, Silent
 from gateway.smtp.reply_parser import ReplyParser
 
+MOST_REPLIES = 4096
+"""Replies that wait to be read: more than any group of commands has; beyond it the next hop is flooding."""
+
 
 class Wire(asyncio.Protocol):
     """The socket's events as awaitable verbs, for one user who awaits one of them at a time.
@@ -115,8 +118,8 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Collect replies."""
         self._replies.extend(self._parser.feed(data))
-        if self._parser.nonsense:
-            self._fail(Garbled(self._parser.nonsense))
+        if self._parser.nonsense or len(self._replies) > MOST_REPLIES:
+            self._fail(Garbled(self._parser.nonsense or "replies without end"))
             self.abort()
         if self._replies:
             self._wake()

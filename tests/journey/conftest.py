@@ -26,6 +26,7 @@ from gateway.reporting import Reporter
 from gateway.smtp.listener import listen
 from gateway.smtp.next_hop import PooledNextHop
 from gateway.smtp.phases import Timeouts
+from gateway.smtp.pool_limits import PoolLimits
 from gateway.smtp.rules import DoorRules, Household
 from gateway.smtp.servers import NextHopAddress
 from store.database import Store, Verb, open_store
@@ -133,6 +134,7 @@ async def open_gateway(tmp_path: Path, rendering: Rendering) -> AsyncIterator[Op
             lease: timedelta = timedelta(seconds=330),
             timeouts: Timeouts | None = None,
             patience: timedelta = timedelta(seconds=60),
+            connections: int = 50,
             lmtp: bool = False,
         ) -> Gateway:
             hop = await RecordingNextHop().start()
@@ -148,7 +150,9 @@ async def open_gateway(tmp_path: Path, rendering: Rendering) -> AsyncIterator[Op
             journal_stream = FailingStream()
             journal = open_journal("json", journal_stream)
             pool = PooledNextHop(
-                NextHopAddress("127.0.0.1", hop.port, helo_name=b"gw.test"), timeouts=timeouts
+                NextHopAddress("127.0.0.1", hop.port, helo_name=b"gw.test"),
+                timeouts=timeouts,
+                limits=PoolLimits(connections=connections),
             )
             closing.push_async_callback(pool.close)
             scribe = Scribe(
@@ -166,7 +170,12 @@ async def open_gateway(tmp_path: Path, rendering: Rendering) -> AsyncIterator[Op
                 hostname="gw.test",
             )
             delivery = CopyDelivery(
-                next_hop=pool, store=store, journal=journal, clock=lambda: datetime.now(UTC), lease=lease
+                next_hop=pool,
+                store=store,
+                journal=journal,
+                clock=lambda: datetime.now(UTC),
+                lease=lease,
+                copies_at_once=connections,
             )
             closing.push_async_callback(delivery.close)
             journey = MessageJourney(

@@ -358,6 +358,16 @@ async def test_a_message_to_many_candidates_is_delivered_in_batches(open_gateway
     assert len(set(links(gateway))) == 20
 
 
+async def test_a_message_to_more_candidates_than_there_are_connections_is_delivered_at_once(
+    open_gateway: OpenGateway,
+) -> None:
+    """The copies of a batch wait for each other with their connections in hand."""
+    gateway = await open_gateway(connections=2)
+    assert (await gateway.send(MARKED, *(f"{n}@example.jp" for n in range(5)))).startswith(b"250")
+    assert len(gateway.hop.messages) == 5
+    assert gateway.hop.connections <= 2
+
+
 async def test_the_next_hop_lost_after_the_dot_is_tried_again_with_the_same_link(
     open_gateway: OpenGateway,
 ) -> None:

@@ -164,6 +164,16 @@ async def test_a_connection_on_which_the_next_hop_spoke_unasked_is_not_lent_out(
     assert hop.connections == 2
 
 
+async def test_a_next_hop_that_floods_us_with_replies_is_cut_off(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool()
+    await deliver(pool)
+    hop.say(b"250 more\r\n" * 5000)
+    await eventually(lambda: hop.open_connections == 0)
+    assert (await deliver(pool)).accepted
+
+
 async def test_two_replies_to_one_final_dot_spoil_the_connection(
     open_pool: OpenPool, hop: RecordingNextHop
 ) -> None:
