@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gateway.mail.quote_tags import QuoteTags
+from gateway.mail.quote_tags import HOLDS_NOTHING, QuoteTags
 
 ZERO_WIDTH = (
     "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f"
@@ -35,8 +35,8 @@ _HIDDEN = r"!--(?>-?>|.*?--!?>|.*)|(?i:style|script|title)\b(?>.*?</(?i:style|sc
 # No "<" inside a tag: no search for its end goes beyond the next one, so many unclosed tags cost linear time.
 _TAG_END = r"""(?>(?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>|[^<>]*+>)"""
 _TAG = rf"/?(?:(?P<name>[A-Za-z][A-Za-z0-9:-]*+)|[!?]){_TAG_END}"
-_BARE = r"/?(?i:b|em|font|i|o:p|s|span|strong|u|wbr)>"
-"""What follows the bracket of a tag that neither breaks a line nor says anything."""
+_BARE = r"/?(?i:b|em|i|o:p|s|strong|u|wbr)>"
+"""What follows the bracket of a tag that neither breaks a line nor says anything; see HOLDS_NOTHING."""
 _ENTITY = r"(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?"
 _HTML_TOKEN = re.compile(
     rf"""[<&{ZERO_WIDTH}](?:(?<=<)(?:(?P<bare>{_BARE}(?:<{_BARE})*+)|(?P<hidden>{_HIDDEN})|(?P<tag>{_TAG}))"""
@@ -60,6 +60,7 @@ BLOCKS = frozenset(("br", *_LINES, *_PARAGRAPHS))
 """Elements that begin and end a line."""
 _OWN_MARGIN = re.compile(r"(?i)<p\b[^>]{0,999}?\b(?:class|margin)")
 """A paragraph in a style of its own, as Word and Apple Mail write each line."""
+_KEEPS_LINES = re.compile(r"(?i)white-space\s{0,9}:\s{0,9}(?:pre\b|break-spaces)")
 _MILESTONE = 64
 """Tokens between two places from which the way back is walked."""
 _Span = tuple[int, int]
@@ -183,14 +184,14 @@ def read_text(source: str, *, flowed: bool = False, delsp: bool = False) -> Plai
 def read_html(source: str) -> Plain:
     """Read HTML: tags of blocks are BREAK or line ends, other tags and what is hidden are nothing.
 
-    Line ends of the source are spaces, but not in `<pre>`.
+    Line ends of the source are spaces, but not in `<pre>` or where a style keeps them.
     """
     reading, quotes, spot, body_end = _Reading(), QuoteTags(source), 0, len(source)
-    preformatted, page = 0, source.replace("\r", " ").replace("\n", " ")
+    kept_by, depth, page = "", 0, source.replace("\r", " ").replace("\n", " ")
     for match in _HTML_TOKEN.finditer(source):
         start = match.start()
         if start > spot:
-            reading.add((source if preformatted else page)[spot:start])
+            reading.add((source if kept_by else page)[spot:start])
         reading.pass_token(start)
         spot = match.end()
         if (name := match["name"]) is None:
@@ -200,12 +201,15 @@ def read_html(source: str) -> Plain:
         name, closing = name.lower(), source.startswith("</", start)
         if name in BLOCKS:
             reading.add(_block(match[0], name))
-            if name == "pre":
-                preformatted = max(preformatted - 1 if closing else preformatted + 1, 0)
-            elif closing and name == "body":
+            if closing and name == "body":
                 body_end = start
+        if name == kept_by:
+            depth += -1 if closing else 1
+            kept_by = name if depth else ""
+        elif not kept_by and not closing and _keeps_lines(match[0], name):
+            kept_by, depth = name, 1
         quotes.tag(match[0], name, (reading.at, start, spot), closing=closing)
-    reading.add(source[spot:] if preformatted else page[spot:])
+    reading.add((source if kept_by else page)[spot:])
     text = "".join(reading.text)
     seen, in_source = quotes.finish(reading.at, len(source))
     milestones = tuple(reading.milestones)
@@ -239,6 +243,12 @@ def _entity(written: str) -> str | None:
     seen = html.unescape(written)
     # The marker's letters are never written as entities, and the pre-filter relies on that.
     return None if seen.isascii() and seen[:1].isalnum() else _ZERO_WIDTH.sub("", seen)
+
+
+def _keeps_lines(tag: str, name: str) -> bool:
+    return name == "pre" or (
+        "white-space" in tag and name not in HOLDS_NOTHING and _KEEPS_LINES.search(tag) is not None
+    )
 
 
 def _block(tag: str, name: str) -> str:

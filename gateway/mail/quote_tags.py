@@ -40,7 +40,13 @@ _TELLING = re.compile(
     "|_quote|yahoo|zmail_extra|hs_reply|moz-forward|isreply|isforward|reference-message|messagereply"
 )
 """Words of which each pattern here needs one; most tags of a page, and most pages, have none."""
-_VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"])
+HOLDS_NOTHING = frozenset(
+    [
+        *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr"),
+        *("b", "em", "i", "o:p", "s", "strong", "u"),
+    ]
+)
+"""Elements without an end, and those whose end is not reported; no quote is looked for in them."""
 _MAX_TAG = 1 << 14
 """Characters of a tag that are read; pictures in an attribute are longer."""
 _STRETCH = 1 << 12
@@ -99,7 +105,7 @@ class QuoteTags:
         elif name == "blockquote":
             if not _is_indent(tag):
                 self._open, self._element, self._depth = place, name, 1
-        elif name not in _VOID and (quote := _quote_class(tag)):
+        elif name not in HOLDS_NOTHING and (quote := _quote_class(tag)):
             self._open, self._element, self._depth = place, name, 1
             if quote.startswith("gmail_quote") and not self._container:
                 self._element, self._container, self._container_element = "", 1, name

@@ -80,6 +80,20 @@ def test_line_ends_of_the_source_are_spaces_but_not_in_preformatted_text() -> No
 @pytest.mark.parametrize(
     ("page", "shown"),
     [
+        ("<div style='white-space: pre-wrap'>a\n<div>b\n</div>c\n</div>d\ne", "|a\n|b\n|c\n|d e"),
+        ("<span style=white-space:pre>a\nb</span>c\nd", "a\nbc d"),
+        ("a<br style='white-space:pre'>b\nc", "a\nb c"),
+        ("<p style='white-space:nowrap'>a\nb", "^a b"),
+        ("<div class=white-space>a\nb", "|a b"),
+    ],
+)
+def test_a_style_keeps_the_lines_of_the_source(page: str, shown: str) -> None:
+    assert markup.read_html(page).text.replace(markup.BREAK, "|").replace("\n\n", "^") == shown
+
+
+@pytest.mark.parametrize(
+    ("page", "shown"),
+    [
         ("a<br>b", "a\nb"),
         ("<div>a</div><div>b</div>", "|a||b|"),
         ("<p>a</p><p>b</p>", "^a|^b|"),
