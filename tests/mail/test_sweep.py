@@ -103,6 +103,7 @@ SPOILT = {
     "another header field": (b"Subject: ", b"Subject: x"),
     "the author's text was changed": ("お世話".encode(), "御世話".encode()),
     "not exactly one link": (LINK.encode(), f"{LINK} {LINK}".encode()),
+    "a marker was left": (LINK.encode(), f"{LINK}\r\n[[relay:rejection]]".encode()),
     "another tree": (b"text/plain", b"text/html"),
 }
 
