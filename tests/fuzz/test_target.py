@@ -9,7 +9,7 @@ from tests.fuzz.findings import Folder
 from tests.fuzz.invariants import Finding, examine
 from tests.fuzz.mutation import MAX_SIZE, mutated, seeds, words
 
-TIMES = 8
+TIMES = 3
 """For each mail of the corpus; `make fuzz` does the rest."""
 
 
