@@ -366,6 +366,18 @@ async def test_whatever_goes_wrong_is_deferred_and_after_the_dot_unknown(
     assert hop.messages[-1].content == b"x: y\r\n"
 
 
+async def test_the_patience_of_one_phase_does_not_end_in_the_next(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    """One timer serves them all: it rings for MAIL while DATA, which may take longer, is being answered."""
+    hop.hold("DATA")
+    sending = asyncio.create_task(deliver(open_pool(timeouts=Timeouts(envelope=0.3))))
+    await eventually(lambda: hop.held == 1)
+    await asyncio.sleep(0.5)
+    hop.let_go()
+    assert (await sending).accepted
+
+
 async def test_nobody_there_in_time_is_deferred(open_pool: OpenPool) -> None:
     with pytest.raises(Deferred, match="no connection in time"):
         await open_pool(timeouts=Timeouts(connect=0)).begin()
