@@ -74,6 +74,7 @@ class Dialogue(SMTP):
         """How many the client waits for: over LMTP several after a content (RFC 2033, section 4.2)."""
         self._listening = False
         self._retiring = False
+        self._begun = False
 
     @abstractmethod
     def vocabulary(self) -> Mapping[str, Verb]:
@@ -174,6 +175,14 @@ class Dialogue(SMTP):
         super().connection_made(transport)
         if self._handler_coroutine is not None:
             self._sessions.enter(self, self._handler_coroutine)
+            self._handler_coroutine.add_done_callback(self._never_begun)
+
+    def _never_begun(self, task: asyncio.Task[None]) -> None:
+        """Clean up after a client that was gone before its session had begun: no `finally` has run then."""
+        del task
+        if not self._begun:
+            self._sessions.leave(self)
+            self.depart()
 
     def eof_received(self) -> bool | None:
         """Let the session read what came before the end; aiosmtpd would cancel it, relay and all."""
@@ -197,6 +206,7 @@ class Dialogue(SMTP):
     async def _handle_client(self) -> None:
         """Serve the session from greeting to goodbye; never raises."""
         self._lines = LineReader(self._reader)
+        self._begun = True
         try:
             if await self.admit():
                 await self.send(replies.greeting(self.hostname, self.protocol))

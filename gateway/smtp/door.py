@@ -270,7 +270,7 @@ class Door(Doorstep):
         host, port = self._peer
         envelope = Envelope(
             trace_id=mail.trace_id,
-            peer=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            peer=f"[{host}]:{port}" if ":" in host else f"{host or 'unknown'}:{port}",
             helo=self._helo,
             protocol=self.protocol if self._extended else "SMTP",
             sender=mail.sender,

@@ -157,6 +157,8 @@ class Doorstep(SmallCommands):
         mechanism, _, initial = argument.partition(b" ")
         name, password = await self._exchange(mechanism.upper(), initial.strip(b" "))
         self._login_tries += 1
+        if self._login_tries > door_login.TRIES:
+            raise Deferred(replies.login_failed_too_often(), RefusalReason.LOGIN)
         logins = self._household.logins
         self._login = await logins.check(self._peer[0], name, password) if logins else None
         if self._login is None:

@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 Source = tuple[str, int]
-"""The client's address and port."""
+"""The client's address and port; no address where the balancer does not know it."""
+
+UNKNOWN: Source = ("", 0)
 
 Take = Callable[[int], Awaitable[bytes]]
 """Returns between one and so many octets, as a socket's recv; none at the end."""
@@ -37,6 +39,8 @@ class ProxyHeaderInvalid(Exception):
 async def read_source(take: Take) -> Source | None:
     """Take one header and nothing behind it; return the client, or None when the balancer speaks for itself.
 
+    A client that the balancer does not know is nobody: it must not pass for the balancer.
+
     Raises `ProxyHeaderInvalid`, also when the connection ends within the header, and OSError.
     """
     # Both versions are longer than what version 1 has at least.
@@ -54,14 +58,14 @@ async def read_source(take: Take) -> Source | None:
     return parse_v2(head, await _take_exactly(take, octets))
 
 
-def parse_v1(line: bytes) -> Source | None:
+def parse_v1(line: bytes) -> Source:
     """Return the source in a line such as `PROXY TCP4 192.0.2.1 192.0.2.2 56324 25` with its line end.
 
-    Raises `ProxyHeaderInvalid`; for UNKNOWN the result is None, whatever stands behind that.
+    Raises `ProxyHeaderInvalid`. What stands behind the word UNKNOWN does not matter.
     """
     words = line[:-2].split(b" ")
     if words[:2] == [b"PROXY", b"UNKNOWN"]:
-        return None
+        return UNKNOWN
     version = {b"TCP4": 4, b"TCP6": 6}.get(words[1])  # "PROXY " stands before it
     if len(words) != 6 or words[0] != b"PROXY" or b"\r" in line[:-2]:  # noqa: PLR2004  # as in the example
         raise ProxyHeaderInvalid
@@ -84,7 +88,7 @@ def _port(word: bytes) -> int:
 def parse_v2(head: bytes, body: bytes) -> Source | None:
     """Return the source in a header of version 2, `body` being what its length announced.
 
-    Raises `ProxyHeaderInvalid`. None for LOCAL, a balancer's own checks, and for other protocols than TCP.
+    Raises `ProxyHeaderInvalid`. None for LOCAL, a balancer's own checks; nobody for other protocols than TCP.
     What stands behind the addresses (TLVs) is not looked at.
     """
     if head[12] == _LOCAL:
@@ -92,7 +96,7 @@ def parse_v2(head: bytes, body: bytes) -> Source | None:
     if head[12] != _PROXY:
         raise ProxyHeaderInvalid
     if head[13] not in _ADDRESSES:
-        return None
+        return UNKNOWN
     form, address = _ADDRESSES[head[13]]
     if len(body) < struct.calcsize(form):
         raise ProxyHeaderInvalid

@@ -126,6 +126,19 @@ async def test_the_third_failure_ends_the_session(house: House, authority: Autho
     assert set(house.journal.lines) == {("login-failed", 535), ("login-failed", 421)}
 
 
+async def test_a_client_that_is_put_off_may_not_ask_for_ever(
+    open_house: OpenHouse, authority: Authority
+) -> None:
+    """Each time has a line in the journal."""
+    own = authority.certificate("gw.test", ("gw.test",))
+    rules = replace(RULES, tls_context=server_context(own.certificate, own.key))
+    house = await open_house(rules, logins=Logins(Users(USERS), LoginLimits(checks_waiting=0)))
+    client = await client_under_tls(house, authority)
+    codes = [(await client.ask(b"AUTH PLAIN " + plain("ats", PASSWORD)))[:9] for _ in range(4)]
+    assert codes == [b"454 4.7.0"] * 3 + [b"421 4.7.0"]
+    assert await client.line() == b""
+
+
 async def test_a_password_is_not_asked_for_without_tls(house: House) -> None:
     client = await house.client()
     assert b"AUTH" not in await client.greet()

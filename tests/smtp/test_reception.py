@@ -11,8 +11,9 @@ import pytest
 
 from gateway.smtp.access import LOOPBACK, AccessRules
 from gateway.smtp.crowd import Crowd
+from gateway.smtp.door import Door
 from gateway.smtp.door_tls import server_context
-from gateway.smtp.rules import DoorRules, Encryption
+from gateway.smtp.rules import DoorRules, Encryption, Household
 from tests.smtp.certificates import Authority
 from tests.smtp.conftest import House, OpenHouse
 from tests.smtp.recording import Client, eventually
@@ -50,12 +51,14 @@ async def test_the_announced_address_is_the_one_that_counts(open_house: OpenHous
     await nobody_is_left(house)
 
 
-@pytest.mark.parametrize("header", [LOCAL, b"PROXY UNKNOWN\r\n"])
-async def test_a_balancers_own_check_is_the_balancers(open_house: OpenHouse, header: bytes) -> None:
-    house = await open_house(RULES)
+@pytest.mark.parametrize(("header", "reply"), [(LOCAL, b"250"), (b"PROXY UNKNOWN\r\n", b"550 5.7.1")])
+async def test_a_balancer_speaks_for_itself_but_not_for_a_client_that_it_does_not_know(
+    open_house: OpenHouse, header: bytes, reply: bytes
+) -> None:
+    house = await open_house(replace(RULES, access=AccessRules(LOOPBACK)))
     client = await behind(house, header)
     await client.greet()
-    assert (await client.ask(b"MAIL FROM:<hr@example.com>")).startswith(b"550 5.7.1")
+    assert (await client.ask(b"MAIL FROM:<hr@example.com>")).startswith(reply)
     await client.ask(b"QUIT")
     await nobody_is_left(house)
 
@@ -164,3 +167,18 @@ async def test_a_stop_accepts_nobody_and_ends_those_inside(open_house: OpenHouse
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
     await nobody_is_left(house)
+
+
+async def test_a_client_gone_before_its_session_has_begun_leaves_nothing(open_house: OpenHouse) -> None:
+    """Nothing of its task runs then, not even what it would clean up in the end."""
+    house = await open_house(RULES)
+    house.crowd.enter("192.0.2.7")
+    household = Household(house.pool, house.journey, house.journal, lambda: "G-1", crowd=house.crowd)
+    door = Door(RULES, household, house.listener._sessions, ("192.0.2.7", 40_000))
+    ours, theirs = socket.socketpair()
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+    door.connection_made(transport)
+    door.connection_lost(None)
+    await nobody_is_left(house)
+    transport.abort()
+    theirs.close()
