@@ -19,9 +19,11 @@ PEERS = {
 }
 """Peer → the program that shows it is installed.
 
-The Debian packages have the same names, except for Exim, which Debian does not install beside Postfix: see
-.ci/run.
+The Debian packages have the same names.
 """
+
+UNPACKED = {"exim4": "unpacked by .ci/run, because its package would replace Postfix"}
+"""Peer → how it comes here, where not as a package."""
 
 # No example is measured, and what decides about a landing is the same each time; developers' runs explore.
 settings.register_profile("explore", deadline=None)
@@ -34,9 +36,13 @@ REQUIRED = os.environ.get("REQUIRE_PEERS") == "1"
 def missing_peers(names: tuple[str, ...]) -> list[str]:
     """Return what is missing for the named peers: the package to install, or the rights to run it."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    missing = [f"{name} (apt-get install {name})" for name in names if not _is_here(PEERS[name], path)]
-    if not missing and "postfix" in names and os.geteuid() != 0:
-        missing.append("root, which Postfix starts as")
+    missing = [
+        f"{name} ({UNPACKED.get(name, f'apt-get install {name}')})"
+        for name in names
+        if not _is_here(PEERS[name], path)
+    ]
+    if not missing and {"postfix", "exim4"} & set(names) and os.geteuid() != 0:
+        missing.append("root, which mail servers start as")
     return missing
 
 
