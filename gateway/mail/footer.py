@@ -109,8 +109,8 @@ def _make_no_marker(target: Target, made: Sequence[Edit]) -> None:
         at = start + moved
         moved += len(new) - (end - start)
         before = result[max(at - _NEAR, 0) : at]
-        if "relay" in before.lower():
-            behind = result[at : at + len(new) + _NEAR]
+        behind = result[at : at + len(new) + _NEAR]
+        if marker.might_be_marked((before + behind).encode("utf-8", "surrogatepass")):
             findings = marker.find(before + behind, html=target.leaf.html)
             if any(found.start < len(before) < found.end for found in findings.found):
                 raise CannotRewrite("a marker stands within a marker")

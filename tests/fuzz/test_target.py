@@ -32,6 +32,8 @@ def test_a_short_run_finds_nothing(tmp_path: Path) -> None:
         b"a:\nContent-Transfer-Encoding:quoted-printable\n\n=E6=A7=82[[relay:rejection]]=B1",
         b"\n[[relay:rejection]]\x1b$",
         b"\n[[relay:rejectio[[relay:rejection]]n]]",
+        b"\n[[rel[[relay:rejection]]ay:rejection]]",
+        b"\n[[[[relay:rejection]]relay:rejection]]",
         b'Content-Type:text/plain; a="b\n\n[[relay:rejection]]',
         b"Content-Type:multipart/a;boundary=a\n\n--a\nContent-Type:multipart/b;boundary=b\n--b\ne:\n--a",
         b"Content-Type:multipart/a;boundary=a\n\n--a\n\n[[relay:rejection]]--a",
