@@ -88,7 +88,7 @@ class Connection:
             raise Unwilling(f"EHLO and HELO refused with {reply.code}")
 
     async def starttls(self, context: ssl.SSLContext, server_name: str) -> None:
-        """Ask for encryption and begin it; what was said before it no longer counts; raises `Broken`."""
+        """Ask for encryption and begin it; EHLO must follow (RFC 3207, section 4.2); raises `Broken`."""
         reply = await self.command(b"STARTTLS", self._timeouts.greeting, Phase.TLS)
         if not reply.accepted:
             raise Insecure(f"STARTTLS refused with {reply.code}")
@@ -98,7 +98,6 @@ class Connection:
         """Begin TLS now; raises `Insecure`."""
         began = self._clock()
         await self._wire.start_tls(context, server_name, self._timeouts.greeting)
-        self.offers = MappingProxyType({})
         if self._meter is not None:
             self._meter.took(self.server, Phase.TLS, self._clock() - began)
 
