@@ -91,8 +91,8 @@ class ServerPool:
     async def open(self) -> Connection:
         """Return a new connection; raises as `borrow` does."""
         self._spare()
-        if self._idle:
-            self._idle.pop(0)[0].leave()  # its slot may be the last one
+        if self._idle and self._slots.all_taken:
+            self._idle.pop(0)[0].leave()
         while (came_back := await self._take()) is not None:
             came_back.leave()
         return await self._open()

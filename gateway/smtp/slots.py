@@ -23,6 +23,11 @@ class Slots:
         return self._count - self._free
 
     @property
+    def all_taken(self) -> bool:
+        """Whether whoever asks now has to wait."""
+        return not self._free
+
+    @property
     def waiting(self) -> int:
         """How many wait for their turn."""
         return len(self._queue)

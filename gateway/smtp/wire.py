@@ -188,5 +188,5 @@ def _why(error: Exception) -> str:
     """Return OpenSSL's own words about certificates and alerts, which name servers only."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate: {error.verify_message}"
-    reason = error.reason if isinstance(error, ssl.SSLError) else ""
+    reason = getattr(error, "reason", None)  # of an SSLError, where OpenSSL itself has made it
     return f"TLS handshake: {reason or type(error).__name__}"

@@ -154,19 +154,36 @@ async def test_whoever_gives_up_waiting_takes_no_connection_away(
     await eventually(lambda: hop.open_connections == 1)
 
 
-async def test_a_new_connection_replaces_an_idle_one_where_the_last_slot_is_taken(
+async def test_whoever_waited_behind_a_server_that_failed_does_not_try_it_again(
     open_pool: OpenPool, hop: RecordingNextHop
 ) -> None:
-    pool = open_pool(PoolLimits(connections=2))
-    first, second = await pool.begin(), await pool.begin()
-    await first.mail(SENDER)
-    await first.rcpt(RECIPIENT)
-    await second.release()
-    hop.answer("DATA", Fault.DROP)
-    assert (await first.deliver(b"x\r\n")).accepted
-    await first.release()
-    assert taken(pool) <= 2
-    assert len(hop.messages) == 1
+    pool = open_pool(PoolLimits(connections=1))
+    hop.hold("GREETING")
+    hop.answer("GREETING", Fault.DROP)
+    first = asyncio.create_task(pool.begin())
+    await eventually(lambda: hop.held == 1)
+    second = asyncio.create_task(pool.begin())
+    await eventually(lambda: waiting(pool) == 1)
+    hop.let_go()
+    for failed in (first, second):
+        with pytest.raises(Deferred):
+            await failed
+    assert hop.connections == 1
+    assert taken(pool) == 0
+
+
+async def test_a_question_replaces_an_idle_connection_only_where_no_slot_is_left(
+    open_pool: OpenPool, hop: RecordingNextHop
+) -> None:
+    pool = open_pool(PoolLimits(connections=2), offers_seconds=0)
+    await deliver(pool)
+    assert b"DSN" in await pool.offers()
+    assert hop.heard(b"QUIT") == []
+    hop.offers = ()
+    assert dict(await pool.offers()) == {}
+    assert hop.connections == 3
+    assert taken(pool) == 2
+    await eventually(lambda: hop.heard(b"QUIT") == [b"QUIT"])
 
 
 LONG_IDLE = PoolLimits(asked_after_seconds=0)
@@ -205,16 +222,14 @@ async def test_a_connection_that_was_used_a_moment_ago_is_not_asked(
     assert hop.heard(b"RSET") == []
 
 
-async def test_only_those_that_have_been_idle_for_long_are_closed(
+async def test_each_connection_is_closed_when_it_has_been_idle_for_long(
     open_pool: OpenPool, hop: RecordingNextHop
 ) -> None:
     pool = open_pool(PoolLimits(idle_seconds=0.2))
-    busy, other = await pool.begin(), await pool.begin()
-    await other.release()
-    await eventually(lambda: hop.heard(b"QUIT") == [b"QUIT"])
-    assert hop.open_connections <= 2
-    assert (await busy.mail(SENDER)).accepted
-    await busy.release()
+    first, second = await pool.begin(), await pool.begin()
+    await first.release()
+    await asyncio.sleep(0.1)
+    await second.release()
     await eventually(lambda: len(hop.heard(b"QUIT")) == 2)
     assert taken(pool) == 0
 

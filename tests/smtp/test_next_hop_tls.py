@@ -10,9 +10,11 @@ import pytest
 
 from gateway.envelope import Recipient, Sender
 from gateway.replies import Deferred
+from gateway.smtp.broken import Insecure
 from gateway.smtp.next_hop import PooledNextHop
 from gateway.smtp.phases import Timeouts
 from gateway.smtp.servers import NextHopAddress, TlsPolicy
+from gateway.smtp.wire import Wire
 from tests.smtp.certificates import Authority
 from tests.smtp.recording import Fault, RecordingNextHop
 
@@ -142,9 +144,20 @@ async def test_a_client_certificate_is_shown_where_the_server_wants_one(
     shown = authority.certificate("gateway.test")
     context.load_cert_chain(shown.certificate, shown.key)
     await deliver(open_pool(TlsPolicy.VERIFY, context=context))
-    with pytest.raises(Deferred):
-        await open_pool(TlsPolicy.VERIFY).begin()
+    for version, words in ((ssl.TLSVersion.TLSv1_2, "tls-failed"), (ssl.TLSVersion.TLSv1_3, "127.0.0.1")):
+        nothing_to_show = context_for(TlsPolicy.VERIFY, authority)
+        nothing_to_show.maximum_version = version
+        with pytest.raises(Deferred, match=words):
+            await open_pool(TlsPolicy.VERIFY, context=nothing_to_show).begin()
     assert len(hop.messages) == 1
+
+
+async def test_an_alert_behind_the_handshake_is_a_failure_of_tls() -> None:
+    """So a server with TLS 1.3 says that it does not take our certificate."""
+    wire = Wire()
+    wire.connection_lost(ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] certificate required"))
+    with pytest.raises(Insecure):
+        await wire.reply(1)
 
 
 async def test_opportunistic_goes_plain_where_nothing_is_offered(
