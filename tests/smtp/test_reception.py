@@ -182,3 +182,21 @@ async def test_a_client_gone_before_its_session_has_begun_leaves_nothing(open_ho
     await nobody_is_left(house)
     transport.abort()
     theirs.close()
+
+
+@pytest.mark.parametrize("encryption", [Encryption.NONE, Encryption.IMPLICIT])
+async def test_a_stop_gives_up_those_who_are_still_being_received(
+    open_house: OpenHouse, tmp_path_factory: pytest.TempPathFactory, encryption: Encryption
+) -> None:
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    own = authority.certificate("gw.test", ("gw.test",))
+    context = server_context(own.certificate, own.key)
+    house = await open_house(replace(RULES, encryption=encryption, tls_context=context))
+    waiting = [await house.client(), await behind(house, FROM_A_CLIENT[:-1])]
+    if encryption is Encryption.IMPLICIT:
+        waiting.append(await behind(house, FROM_A_CLIENT))
+    await eventually(lambda: house.crowd._all == len(waiting))
+    await house.listener.stop(0.05)
+    await nobody_is_left(house)
+    for client in waiting:
+        assert await client.line() == b""
