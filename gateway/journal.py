@@ -167,6 +167,13 @@ class Journal:
         """Something looks like a marker and is none; the recruiter's template has a mistake in it."""
         self._write(logging.WARNING, "almost-a-marker", id=trace_id, found=found)
 
+    def meaningless(self, trace_id: str, *, words: int) -> None:
+        """A marker has words that are no attribute of ours, and they are ignored.
+
+        They are counted and not named: a name without quotes leaves a part of it behind.
+        """
+        self._write(logging.WARNING, "unknown-words", id=trace_id, words=words)
+
     def contradicting(self, trace_id: str, *, what: str, sources: Sequence[str]) -> None:
         """Two places of a marked message contradict each other on `what`: name, job, stage or language.
 

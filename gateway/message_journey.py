@@ -115,6 +115,8 @@ class MessageJourney:
         )
         for found in reading.almost:
             self._journal.almost(envelope.trace_id, found)
+        if reading.marker and reading.marker.unknown:
+            self._journal.meaningless(envelope.trace_id, words=len(reading.marker.unknown))
         if reading.unfit or not reading.marker:
             reason = reading.unfit or PassReason.UNMARKED
             return await self._pass(envelope, content, primary, deadline, reason)

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
@@ -10,6 +10,7 @@ from email import message_from_bytes, policy
 import pytest
 
 from gateway.copies import Scribe
+from gateway.mail.footer import Footer
 from store.database import Transaction, verb
 from store.records import DeliveryState, Partner
 from store.tables import Delivery, Person, RejectionCase
@@ -120,6 +121,25 @@ async def test_marked_mail_passes_as_it_came_without_a_key_to_sign_it(open_gatew
     assert await gateway.send(MARKED, "taro@example.jp") == KEPT.rstrip()
     assert [message.content for message in gateway.hop.messages] == [MARKED]
     assert gateway.reasons == ["no-signing-key"]
+    assert gateway.store.call(counts) == (0, 0)
+
+
+class Linkless:
+    """Invitations without a link, as no template of ours has them."""
+
+    def footer(self, language: str, *, link: str, company: str, partners: Sequence[str]) -> Footer:
+        return Footer(text=f"{language} {company} {len(partners)} {len(link)}", html="<p>x</p>")
+
+
+async def test_a_mail_whose_copy_fails_the_check_leaves_as_it_came_and_the_operator_is_told(
+    open_gateway: OpenGateway,
+) -> None:
+    gateway = await open_gateway(changes=lambda scribe: replace(scribe, footers=Linkless()))
+    assert await gateway.send(MARKED, "taro@example.jp") == KEPT.rstrip()
+    assert [message.content for message in gateway.hop.messages] == [MARKED]
+    assert [(line["reason"], line["level"]) for line in gateway.events("passed")] == [
+        ("check-failed", "warning")
+    ]
     assert gateway.store.call(counts) == (0, 0)
 
 
