@@ -238,6 +238,16 @@ class Rendering:
         with self._located(file):
             filled = self._render(file, link="https://goen.example.com/", company="x", partners=["y"])
         invitation_template.inspect(source, filled, ascii_only=file == _ASCII)
+        self._check_link(file)
+
+    def _check_link(self, file: str) -> None:
+        """Every invitation gets the link once: it is written as it is, outside of each condition and loop."""
+        tree = self._tree(file)
+        written = [word for part in tree.body if isinstance(part, nodes.Output) for word in part.nodes]
+        for node in tree.find_all(nodes.Name):
+            if node.name == "link" and not any(word is node for word in written):
+                reason = "each invitation needs the link: write {{ link }} outside of any {% … %}"
+                raise self._source(file).fault_at_word("link", node.lineno, reason)
 
     @contextlib.contextmanager
     def _located(self, file: str) -> Iterator[None]:
