@@ -13,19 +13,27 @@ def _any(*words: str) -> str:
 FROM = _any(
     "from|差出人|送信者|発信者|von|de|da|di|van|fra|från|od|от(?: кого)?",
     "发件人|寄件者|寄件人|發件人|보낸 ?사람",
+    "kimden|feladó|de la|din partea|từ|dari|daripada|από|מאת|من",
+    "จาก|від|šalje|pošiljatelj|lähettäjä|saatja|nuo",
 )
 """The field that begins the block in which Outlook and others repeat the header of a mail."""
 _SENT = _any(
     "sent|date|送信日時|送信日|受信日時|日付|日時|gesendet|datum|envoyé|enviado(?: el)?|fecha|data|inviato",
     "verzonden|skickat|sendt|dato|wysłano|отправлено|дата",
     "发送时间|发送日期|日期|寄件日期|傳送時間|時間|보낸 ?날짜|보낸 ?시간|날짜",
+    "gönderildi|tarih|odesláno|odoslané|dátum|elküldve|küldve|trimis|enviada em|enviat|đã gửi|ngày",
+    "terkirim|dikirim|dihantar|tanggal|στάλθηκε|αποστολή|ημερομηνία|נשלח|תאריך|تم الإرسال|التاريخ",
+    "ส่ง|ส่งเมื่อ|วันที่|надіслано|изпратено|poslano|lähetetty|päivämäärä|saadetud|išsiųsta",
 )
 _TO = _any(
     "to|宛先|送信先|an|à|para|a|aan|till|til|do|кому|收件人|收件者|받는 ?사람",
+    "kime|komu|címzett|către|per a|đến|tới|kepada|προς|אל|إلى|ถึง|до|prima|za|vastaanottaja|adressaat|kam",
 )
 _SUBJECT = _any(
     "subject|件名|題名|タイトル|betreff|objet|asunto|assunto|oggetto|onderwerp|ämne|emne|temat|тема",
     "主题|主題|主旨|제목",
+    "konu|předmět|predmet|tárgy|subiect|assumpte|chủ đề|perihal|subjek",
+    "θέμα|נושא|الموضوع|เรื่อง|относно|aihe|teema",
 )
 
 
@@ -37,10 +45,14 @@ IS_FIELD = re.compile(r"[\s*_]{0,9}\w[^:：<>@\[\]]{0,24}[:：]")
 IS_FROM = _field(FROM, "")
 IS_SENT = _field(_SENT, "")
 IS_SENT_WITH_TIME = _field(_SENT, r".{0,99}? \d{1,2} \s? [:：.時时시h] \s? \d{2} (?!\d)")
+IS_DATE = re.compile(
+    r"(?i).{0,200}\d{1,4}[/.年-]\d{1,2}[/.月-]\d{1,4}.{0,20}\d{1,2}:\d{2}(?::\d{2})?\s?(?:[AP]M)?(?:\s\S{1,5})?"
+)
+"""A date with its time, with which a line ends."""
 IS_TO = _field(_TO, "")
 IS_SUBJECT = _field(_SUBJECT, "")
 
-IS_RULE = re.compile(r"[-_=*~─━‐－—]{5,}")
+IS_RULE = re.compile(r"[-_=*~─━‐－—＝＊]{5,}")
 """A line that divides; what it divides is said below it."""
 
 _ORIGINAL = _any(
@@ -49,17 +61,20 @@ _ORIGINAL = _any(
     "messaggio originale|mensagem original|oorspronkelijk bericht|ursprungligt meddelande",
     "oprindelig (?:besked|meddelelse)|opprinnelig melding|alkuperäinen viesti|oryginalna wiadomość",
     "wiadomość oryginalna|исходное сообщение|原始邮件|邮件原件|原始郵件|원본 ?(?:메시지|메일)",
+    "(?:以下、?|ここから)?(?:引用|元の?(?:メッセージ|メール)|原文)",
 )
 _FORWARDED = _any(
-    "forwarded (?:message|mail|by|from)|転送(?:された)?(?:メッセージ|メール)",
+    "(?:(?:start of |begin )?forwarded (?:message|mail)|forwarded (?:by|from))",
+    "(?:以下、?|ここから)?転送(?:された)?(?:メッセージ|メール)?",
     "weitergeleitete nachricht|message transféré|mensaje reenviado|messaggio inoltrato",
     "mensagem encaminhada|doorgestuurd bericht|vidarebefordrat meddelande",
     "videresendt (?:besked|meddelelse|melding)|пересылаемое сообщение",
     "转发(?:的)?邮件(?:信息)?|转发的信息|轉寄(?:的)?郵件|전달(?:된)? ?(?:메시지|메일)",
 )
-_LINE = r"[-_=*~─━‐－—\s]{2,99}"
+_LINE = r"[-_=*~─━‐－—＝＊\s]{2,99}"
 IS_DIVIDER = re.compile(
     rf"(?ix) {_LINE} (?: {_ORIGINAL} | {_FORWARDED} (?: .{{0,99}} )? ) (?: {_LINE} | \s*[:：] )"
+    r"| -{4,9} \s forwarded \s message"
 )
 """Between two rules: what stands below is another mail, whatever its lines begin with."""
 IS_BEGIN = re.compile(

@@ -27,8 +27,14 @@ _QUOTE_CLASS = re.compile(
     gmail_quote(?:_container)? | yahoo_quoted | yahoo-quoted-begin | protonmail_quote | tutanota_quote
     | zmail_extra | freshdesk_quote | hs_reply | moz-forward-container | isReplyContent | isForwardContent
     | mail-editor-reference-message-container | ms-outlook-mobile-reference-message | messageReplySection
+    | (?: [a-z0-9]{1,20} [_-] ){0,3}? (?: reply | e?mail | message | msg )?+ -?+ quote(?:d)?+
+      (?: [_-]?+ (?: text | content | body | message | e?mail | reply | container | area | collapse ) )?+
+    | (?: original | forwarded ) [_-]?+ (?: message | mail )
     ) (?![a-z0-9_-])"""
 )
+"""The last two lines are what others write who call a quote what it is."""
+_BLUE_LINE = re.compile(r"(?i)\bborder-left:\s*+solid\s++(?:blue|#0000ff)\s++1\.5pt")
+"""Outlook's setting that marks each line of the mail that is answered."""
 _INDENT = re.compile(
     r"""(?ix) \bstyle \s*+ = \s*+ ["'] [^"']*?
     (?: margin: \s*+ 0(?:px)?+ \s++ 0(?:px)?+ \s++ 0(?:px)?+ \s++ 40px | margin-left: \s*+ 40px )"""
@@ -36,8 +42,9 @@ _INDENT = re.compile(
 _NO_BORDER = re.compile(r"(?i)border(?:-width)?:\s*+(?:none|0(?:px)?+\s*+[;\"'])")
 _CITED = re.compile(r"(?i)\b(?:type|cite)\s*+=")
 _TELLING = re.compile(
-    "blockquote|rplyfwdmsg|appendonsend|olk_src_body|stopspelling|zwchr|outlookmessageheader|border-top"
-    "|_quote|yahoo|zmail_extra|hs_reply|moz-forward|isreply|isforward|reference-message|messagereply"
+    "quote|rplyfwdmsg|appendonsend|olk_src_body|stopspelling|zwchr|outlookmessageheader|border-(?:top|left)"
+    "|yahoo|zmail_extra|hs_reply|moz-forward|isreply|isforward|reference-message|messagereply|original"
+    "|forwarded|<q[ >]"
 )
 """Words of which each pattern here needs one; most tags of a page, and most pages, have none."""
 HOLDS_NOTHING = frozenset(
@@ -105,6 +112,8 @@ class QuoteTags:
         elif name == "blockquote":
             if not _is_indent(tag):
                 self._open, self._element, self._depth = place, name, 1
+        elif name == "q" or _BLUE_LINE.search(tag, 0, _MAX_TAG) is not None:
+            self._open, self._element, self._depth = place, name, 1
         elif name not in HOLDS_NOTHING and (quote := _quote_class(tag)):
             self._open, self._element, self._depth = place, name, 1
             if quote.startswith("gmail_quote") and not self._container:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from gateway.mail import attributions
-from gateway.mail.markup import BREAK, Plain
+from gateway.mail.markup import BREAK, ZERO_WIDTH, Plain
 
 _Span = tuple[int, int]
 
@@ -23,10 +23,11 @@ _LONGEST = 300
 _MAX_TRIES = 1_000
 """Lines of a text that are looked at twice; below so many of them nothing is the author's any more."""
 _CANDIDATE = re.compile(
-    rf"""(?mix) ^[^\S\n]*+ (?:
-    (?P<mark> [>＞] )
-    | (?P<divider> [-_=*~─━‐－—]{{2,}} )
+    rf"""(?mix) ^[^\S\n]*+ (?:[{ZERO_WIDTH}]++[^\S\n]*+)?+ (?:
+    (?P<mark> [>＞] | (?: [a-z]{{1,5}}[>＞] | [»≫] ) (?= [^\S\n]* [\[［【〔] ) )
+    | (?P<divider> [-_=*~─━‐－—＝＊]{{2,}} )
     | (?P<field> [*_]{{0,2}} {attributions.FROM} [*_\s]{{0,3}} [:：] )
+    | (?P<notes> to: )
     | (?P<attribution> [^\n]*? (?: [:：] | 書きました[。]? | さんからの(?:メール|メッセージ) ) [^\S\n]*+ $ )
     )"""
 )
@@ -102,6 +103,8 @@ def _quote_below(text: str, start: int, end: int, marked: Sequence[_Span]) -> _S
         if above is not None and attributions.IS_RULE.fullmatch(text[slice(*above)].strip()):
             return above[0], len(text)
         return _by_marks(text, first, _block_end(text, end), marked)
+    if (first := _notes_start(text, start, end)) is not None:
+        return first, len(text)
     for first in (start, *(above[0] for above in islice(_above(text, start, adjacent=True), _MORE_LINES))):
         if attributions.IS_ATTRIBUTION.fullmatch(" ".join(text[first:end].split())) is not None:
             return _by_marks(text, first, end, marked)
@@ -123,6 +126,19 @@ def _by_marks(text: str, start: int, end: int, marked: Sequence[_Span]) -> _Span
             break
         end = stop
     return first[0], end
+
+
+def _notes_start(text: str, start: int, end: int) -> int | None:
+    """Return where the block begins that Notes writes: a name with date and time, To, cc and Subject."""
+    if attributions.IS_TO.match(text, start, end) is None:
+        return None
+    below = (text[slice(*span)] for span in islice(_below(text, end), _BLOCK_LINES // 2))
+    if not any(attributions.IS_SUBJECT.match(line) for line in below):
+        return None
+    above = next(_above(text, start), None)
+    if above is None or attributions.IS_DATE.fullmatch(text[slice(*above)].strip()) is None:
+        return None
+    return above[0]
 
 
 def _block_start(text: str, start: int, end: int) -> int | None:
