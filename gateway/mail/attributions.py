@@ -93,8 +93,7 @@ _WROTE = _any(
 _WROTE_IN_CHINESE_OR_KOREAN = "(?:写道|寫道|작성)"
 _NAMED = r"(?: さん | 様 | 氏 | [>)\]\"”」] )"
 _SO = r"\s* (?:次のように|以下のように)? \s*"
-IS_ATTRIBUTION = re.compile(
-    rf"""(?ix)
+_SAID = rf"""
     (?: (?=.*[\d@]) .{{2,}} (?: \b {_WROTE} | {_WROTE_IN_CHINESE_OR_KOREAN} ) \s* [:：]
     | .+ {_NAMED} \s* (?:は|が|、)? {_SO} (?:書きました|wrote) \s* [:：。]? [-\s]*
     | (?=.*[\d@]) .{{2,}} (?:は|が) {_SO} 書きました \s* [:：。]?
@@ -104,5 +103,17 @@ IS_ATTRIBUTION = re.compile(
         (?<![^<>\s@]) [^<>\s@]++ @ [^<>\s@]++ >? \)? [^<>@.。]{{0,20}} [:：]
     | -{{2,}} \s* on \s (?=.*\d) .* \s wrote \s* -{{2,}}
     )"""
-)
+IS_ATTRIBUTION = re.compile(_SAID, re.IGNORECASE | re.VERBOSE)
 """A line, or up to three that were one, above quoted text that may be marked."""
+IS_ABOVE_MARKS = re.compile(
+    rf"""(?ix) {_SAID}
+    | .* (?: wrote | writes | 書きました | 書いた | のメール | からのメッセージ ) \s* [:：]?
+    | (?=.*\d) .* \b (?: schrieb | schreef | skrev ) \b .{{1,100}} [:：]
+    | .* [<(（] [^<>()（）]{{1,100}} [>)）] \s* [:：]
+    """
+)
+"""The same above lines with quote marks, where fewer words are enough."""
+BEGINS = re.compile(
+    r"(?i)(?:on|am|le|el|il|em|op|den|w\s{1,9}dniu|dne|вс|пн|вт|ср|чт|пт|сб)\b|\d{4}[年/-]|\d{1,2}[./]\d"
+)
+"""How the first of its lines begins: with a date, or the word before one."""

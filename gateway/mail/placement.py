@@ -10,22 +10,17 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from gateway.mail import elements, signatures
+from gateway.mail import attributions, elements, signatures
 from gateway.mail.elements import Line
 
 Span = tuple[int, int]
 """Start and end, as indices into a leaf's text."""
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
-_ATTRIBUTION = re.compile(
-    r"""(?ix)
-    .{0,300} (?: wrote | writes | 書きました | 書いた | のメール | からのメッセージ ) \s* [:：]?
-    | .{0,300} [<(（] [^<>()（）]{1,100} [>)）] \s* [:：]
-    """
-)
-_ATTRIBUTION_BEGINS = re.compile(r"(?i)(?:on\s|\d{4}[年/-]).{0,300}")
-_MAX_ATTRIBUTION = 3
+_MAX_ATTRIBUTION = 4
 """Lines over which mailers wrap the words above a quote."""
+_LONGEST_ATTRIBUTION = 500
+"""Characters of these lines together; more is prose."""
 
 
 def in_text(text: str, quoted: Sequence[Span]) -> int:
@@ -85,9 +80,16 @@ def _attribution(lines: Sequence[str]) -> int:
     last = len(lines)
     while last and not lines[last - 1].strip():
         last -= 1
-    if not last or _ATTRIBUTION.fullmatch(lines[last - 1].strip()) is None:
-        return len(lines)
-    for number in range(last - 1, max(last - 1 - _MAX_ATTRIBUTION, -1), -1):
-        if _ATTRIBUTION_BEGINS.fullmatch(lines[number].strip()) is not None:
-            return number
-    return last - 1
+    found = len(lines)
+    for first in range(last - 1, max(last - 1 - _MAX_ATTRIBUTION, -1), -1):
+        begins = attributions.BEGINS.match(lines[first].strip()) is not None
+        if (begins or found == len(lines)) and _says_whose(lines[first:last]):
+            found = first
+        if begins or not lines[first].strip():
+            break
+    return found
+
+
+def _says_whose(lines: Sequence[str]) -> bool:
+    said = " ".join(" ".join(lines).split())
+    return len(said) <= _LONGEST_ATTRIBUTION and attributions.IS_ABOVE_MARKS.fullmatch(said) is not None

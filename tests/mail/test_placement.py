@@ -19,6 +19,13 @@ TEXTS = {
     "a quote below": "é\r\n\r\n¶> q\r\n> r\r\n",
     "a quote below its attribution": "é\r\n\r\n¶On Mon, 1 Jun, A B\r\n<a@example.com> wrote:\r\n> q\r\n",
     "a quote below, in Japanese": "é\r\n\r\n¶2026年6月1日(月) 10:00 例子 <a@example.jp>:\r\n\r\n> q\r\n",
+    "a quote below, in French": "é\r\n\r\n"
+    "¶Le lun. 1 juin 2026 à 10:00, A B <a@example.com> a écrit\u00a0:\r\n> q\r\n",
+    "a quote below, in German": "é\r\n\r\n¶Am 01.06.26 um 10:00 schrieb A B:\r\n\r\n> q\r\n",
+    "a quote below, wrapped in Spanish": "é\r\n\r\n"
+    "¶El lun, 1 jun 2026 a las 10:00, A B\r\n(<a@example.com>)\r\n"
+    "escribió:\r\n> q\r\n",
+    "a sentence above a quote": "é\r\n\r\nô:\r\n¶> q\r\n",
     "a signature and a quote": "é\r\n¶-- \r\nHR\r\n\r\nOn Monday, A wrote:\r\n> q\r\n",
     "a quote above": "> q\r\né\r\n¶",
     "a quote above and a signature": "On Monday, A wrote:\r\n> q\r\né\r\n¶--\r\nHR\r\n",
