@@ -88,7 +88,6 @@ _ENCRYPTED = ("multipart/encrypted", "application/pgp-encrypted", "application/x
 _PKCS7 = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 _TNEF = ("application/ms-tnef", "application/vnd.ms-tnef")
 _REPORTS = ("multipart/report", "message/disposition-notification", "message/delivery-status")
-_LIST_FIELDS = ("list-id", "list-post", "list-unsubscribe", "mailing-list")
 _ONCE = ("content-type", "content-transfer-encoding")
 MAX_HEADER = 1 << 18
 """Octets of the header of a mail that is rewritten; real mail stays under a tenth of it."""
@@ -149,7 +148,9 @@ def _unfit_by_header(raw: bytes, root: Part, stamp_key: bytes) -> Reason | None:
     if "x-auto-response-suppress" in names or any(value not in (b"no", b"") for value in automatic):
         return Reason.AUTOMATIC
     precedence = [value.lower() for value in root.values(raw, "precedence")]
-    if names.intersection(_LIST_FIELDS) or any(value in (b"bulk", b"list", b"junk") for value in precedence):
+    # RFC 2369 and RFC 2919 begin all names so; ezmlm and others have the second.
+    listed = any(name.startswith("list-") or name == "mailing-list" for name in names)
+    if listed or any(value in (b"bulk", b"list", b"junk") for value in precedence):
         return Reason.LIST
     return Reason.RESENT if any(name.startswith("resent-") for name in names) else None
 
