@@ -147,10 +147,12 @@ def _still_read_alike(leaf: Text, edits: Sequence[Edit], changes: Sequence[trans
     """Raise CannotRewrite if octets that meant nothing, or the guess at a charset, mean another text now."""
     data = transfer.apply(leaf.decoded.data, changes)
     try:
-        again = charsets.decode_any(data, _charset(leaf.part) or leaf.charset).text
+        again = charsets.decode_any(data, _charset(leaf.part) or leaf.charset)
     except charsets.Undecodable:
-        again = ""
-    if again != replaced(leaf.text, edits):
+        again = None
+    # A replacement character does not tell which octet it stands for.
+    known = again is not None and (again.charset == leaf.charset or "\ufffd" not in again.text)
+    if again is None or not known or again.text != replaced(leaf.text, edits):
         raise CannotRewrite("the octets beside the marker would be read otherwise")
 
 

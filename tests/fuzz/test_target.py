@@ -40,6 +40,7 @@ def test_a_short_run_finds_nothing(tmp_path: Path) -> None:
         b"Content-Type:multipart/alternative;boundary=a\n\n--a\n\n[[relay:rejection]]\n--a\no",
         b"Content-Type:multipart/alternative;boundary=a\n\n--a\nt\na:; \n--a\n\n\xe5[[relay:rejection]]",
         b"Content-Type:;charset*\n\n[[relay:rejection\xff]]",
+        b"\n[[relay:rejection\x1b$B\x1b(B]]\xfc",
     ],
 )
 def test_what_was_found_once_holds(mail: bytes) -> None:
