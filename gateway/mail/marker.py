@@ -45,7 +45,7 @@ _ATTRIBUTE = re.compile(
 _QUOTED_OR_SEMICOLON = re.compile(r'"[^"]*+"?|;')
 """Between the words of a header field, as tools are used to; inside quotes it belongs to the value."""
 _ALMOST = re.compile(
-    r"""(?x) [\[{(<] \s{0,99}+ ([A-Za-z]{4,7}) \s{0,9}+ [:;.,]? \s{0,9}+ ([A-Za-z]{5,12})
+    r"""(?x) [\[{(<] \s{0,99}+ ([A-Za-z]{4,7}) \s{0,9}+ [:;.,=/|_-]? \s{0,9}+ ([A-Za-z]{5,12})
     | (?i: (?<![A-Za-z]) (relay) \s{0,9}+ : \s{0,9}+ (rejection) )"""
 )
 """Words in any brackets that may be misspelt, or ours without any."""

@@ -75,6 +75,8 @@ def test_other_words_are_no_marker(text: str) -> None:
         ("［［Ｒelay：rejection", "[[Ｒelay:rejection"),
         ("[[relay:rejection", "[[relay:rejection"),
         ("[[relay;rejection]]", "[[relay:rejection"),
+        ("[[relay-rejection]]", "[[relay:rejection"),
+        ("[[relay/rejection tpl=x]]", "[[relay:rejection"),
         ("［relay：rejection］", "[[relay:rejection"),
         ("[[Relay:Rejektion]]", "[[Relay:Rejektion"),
         ("{{relay:rejection job=x}}", "[[relay:rejection"),

@@ -182,7 +182,7 @@ def _index_of(words: str, plain: Plain) -> int | None:
     match = _ALMOST.fullmatch(words)
     if match is None:
         return None
-    place = re.search(rf"\[\s*+(?:\[\s*+)?{match[1]}\s*+[:;.,]?\s*+{match[2]}", plain.folded)
+    place = re.search(rf"\[\s*+(?:\[\s*+)?{match[1]}\s*+[:;.,=/|_-]?\s*+{match[2]}", plain.folded)
     pieces = plain.pieces(*place.span()) if place is not None else ()
     return pieces[0][0] if pieces else None
 
