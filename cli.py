@@ -188,7 +188,7 @@ def demo(
     "--to",
     "recipients",
     multiple=True,
-    help="Envelope recipient; may be given several times (default: To, Cc).",
+    help="Envelope recipient; may be given several times (default: To, Cc, Bcc).",
 )
 @json_option
 @click.option(

@@ -112,8 +112,8 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What a leaf holds."""
+class Search:
+    """What was found in a leaf."""
 
     found: tuple[Found, ...]
     almost: tuple[str, ...]
@@ -124,7 +124,7 @@ class Findings:
     """Source index of `</body>`, or of the end."""
 
 
-def find(text: str, *, html: bool, flowed: bool = False, delsp: bool = False) -> Findings:
+def find(text: str, *, html: bool, flowed: bool = False, delsp: bool = False) -> Search:
     """Find each marker in a decoded leaf, and what was meant to be one."""
     plain = markup.read_html(text) if html else markup.read_text(text, flowed=flowed, delsp=delsp)
     found: list[Found] = []
@@ -136,7 +136,7 @@ def find(text: str, *, html: bool, flowed: bool = False, delsp: bool = False) ->
         whole.update(range(start, min(start + _BRACKETS_REACH, end)))
     almost = dict.fromkeys(_broken(plain.folded, whole))
     quoted = quotes.quoted_in_html(plain) if html else ()
-    return Findings(tuple(found), tuple(almost)[:_MAX_REPORTED], quoted, plain.body_end)
+    return Search(tuple(found), tuple(almost)[:_MAX_REPORTED], quoted, plain.body_end)
 
 
 def _broken(folded: str, whole: set[int]) -> Iterator[str]:
