@@ -21,6 +21,7 @@ What asks for an invitation:
     quotes        which lines are somebody else's
     quote_tags    the same, by the tags of HTML
     attributions  what mailers write above a quote
+    unseen        which places of a page no reader sees
     inline        the bodies that a mail shows of itself
     eligible      whether it may be rewritten, and if not, why
     coded         codes with a sentence

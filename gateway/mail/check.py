@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from gateway.mail import charsets, inline, marker, markup, parts, transfer
+from gateway.mail import charsets, inline, marker, markup, parts, transfer, unseen
 from gateway.mail import footer as footers
 from gateway.mail.eligible import Reading, Target
 from gateway.mail.footer import Footer
@@ -212,7 +212,8 @@ def _author_and_invitation(target: Target, form: str | None, edits: Sequence[Edi
     if not target.found:
         return replaced(source, [(at, at, new) for at, _, _ in edits])
     pieces = [piece for found in target.found for piece in found.pieces]
-    wanted = [new] + [""] * (len(pieces) - 1)
+    place = target.found[target.place].start
+    wanted = [new if start == place else "" for start, _ in pieces]
     return replaced(source, [(start, end, text) for (start, end), text in zip(pieces, wanted, strict=True)])
 
 
@@ -243,7 +244,12 @@ def _one_link(leaf: Text, footer: Footer) -> None:
         raise CheckFailed("the invitation has no link of its own")
     if leaf.html:
         # A link may be shown as text beside its anchor; what can be clicked is counted.
-        count = [html.unescape(target) for target in _ANCHOR.findall(leaf.text)].count(links[0])
+        anchors = [
+            match.start() for match in _ANCHOR.finditer(leaf.text) if html.unescape(match[1]) == links[0]
+        ]
+        count = len(anchors)
+        if any(unseen.unseen(leaf.text, [leaf.text.rfind("<", 0, at) for at in anchors])):
+            raise CheckFailed("the link stands where no reader sees it")
     else:
         count = leaf.text.count(links[0])
     if count != 1:

@@ -8,7 +8,7 @@ two differ are shown differently by different mail readers, too.
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.mail import markup
@@ -79,12 +79,18 @@ class Page:
     signatures: tuple[int, ...]
     """Where elements begin that mail programs mark as a signature, ascending."""
     _elements: Sequence[_Element] = field(repr=False)
+    _source: str = field(repr=False)
     _visible: Sequence[int] = field(repr=False)
     """Where visible text begins, ascending."""
 
     def shows(self, start: int, end: int) -> bool:
         """Whether anything visible begins between two indices in the source."""
         return bisect_left(self._visible, start) < bisect_left(self._visible, end)
+
+    def spans(self) -> Iterator[tuple[str, int, int]]:
+        """Yield name, start and end of each element with an end, in the order of their start tags."""
+        length = len(self._source)
+        return ((element.name, element.start, min(element.end, length)) for element in self._elements)
 
     def boundary(self, at: int) -> int | None:
         """Return the index nearest to `at` where a block can stand with no visible text in between.
@@ -121,7 +127,9 @@ def read(source: str, body_end: int) -> Page:
     reading.text(source[at:], at)
     reading.end_line()
     end = reading.end(body_end)
-    return Page(end, tuple(reading.lines), tuple(reading.signatures), reading.elements, reading.visible)
+    return Page(
+        end, tuple(reading.lines), tuple(reading.signatures), reading.elements, source, reading.visible
+    )
 
 
 class _Reading:

@@ -48,6 +48,7 @@ class Reason(Coded):
     TOO_MANY_MARKERS = "too-many-markers", "It holds more markers than anybody writes."
     QUOTED = "marker-quoted", "The marker stands only in quoted text."
     ATTACHED = "marker-attached", "The marker stands only in an attachment or an attached message."
+    HIDDEN = "marker-hidden", "The marker stands only where a reader of its text does not see it."
     NO_BODY = "no-body", "It has no text of its own in which an invitation could stand."
 
 
@@ -58,6 +59,8 @@ class Target:
     leaf: Text
     found: tuple[Found, ...]
     """The markers outside quoted text, ascending; empty when the invitation's place has to be found."""
+    place: int
+    """Which of them gives its place to the invitation: the first that a reader sees."""
     quoted: tuple[tuple[int, int], ...]
     """Ranges of the leaf's text that are quoted mail, ascending."""
     body_end: int
@@ -217,6 +220,8 @@ def _search(raw: bytes, root: Part) -> _Found:
     invited = {id(leaf) for leaf in body}
     changed = [leaf for leaf in leaves if id(leaf) in invited or leaf.found]
     unfit = next((reason for leaf in changed if (reason := _unfit_leaf(leaf)) is not None), None)
+    if unfit is None and any(leaf.found and leaf.place is None for leaf in body):
+        unfit = Reason.HIDDEN
     if unfit is None and any(_holds_marker(raw, part) for part in root.walk() if _other_text(part)):
         unfit = Reason.INTERACTIVE
     return _Found(merged, _targets(changed, invited), unfit, almost)
@@ -224,7 +229,9 @@ def _search(raw: bytes, root: Part) -> _Found:
 
 def _targets(leaves: list[Leaf], invited: set[int]) -> tuple[Target, ...]:
     return tuple(
-        Target(leaf.text, leaf.found, leaf.quoted, leaf.body_end, invited=id(leaf) in invited)
+        Target(
+            leaf.text, leaf.found, leaf.place or 0, leaf.quoted, leaf.body_end, invited=id(leaf) in invited
+        )
         for leaf in leaves
         if isinstance(leaf.text, Text)
     )

@@ -3,7 +3,7 @@
 - A marker alone on its line gives its whole line; within a line it gives only itself.
 - In HTML its first piece gives way to the invitation and the others to nothing, so tags stay balanced.
 - When only a header field asked for it, it stands before the signature or the quoted mail at the end.
-- Several markers that agree are one request: the first is replaced, the others go.
+- Several markers that agree are one request: the first that is seen is replaced, the others go.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gateway.mail import marker, markup, placement, text
+from gateway.mail import marker, markup, placement, text, unseen
 from gateway.mail.eligible import Reading, Target
 from gateway.mail.marker import Found
 from gateway.mail.text import CannotRewrite, Edit, Splice
@@ -122,7 +122,7 @@ def edits(target: Target, form: str | None) -> list[Edit]:
         return [] if form is None else [_insertion(target, form)]
     found: list[Edit] = []
     for number, spot in enumerate(target.found):
-        wanted = form if number == 0 else None
+        wanted = form if number == target.place else None
         found += _html_edits(target, spot, wanted) if target.leaf.html else [_text_edit(target, spot, wanted)]
     return found
 
@@ -183,6 +183,8 @@ def _insertion(target: Target, form: str) -> Edit:
     source, newline = target.leaf.text, target.leaf.newline
     if target.leaf.html:
         at = placement.in_html(source, target.quoted, target.body_end)
+        if any(unseen.unseen(source, [at])):
+            raise CannotRewrite("below the author's words is only what no reader sees")
         return at, at, _markup(target, form)
     at, blank = _below_one_blank_line(source, placement.in_text(source, target.quoted))
     line_is_blank = not source[source.rfind("\n", 0, at) + 1 : at].strip()

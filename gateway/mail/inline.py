@@ -6,10 +6,10 @@
   So is a part with a file name, unless it is an alternative or the root of its pictures.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gateway.mail import marker, quotes
+from gateway.mail import marker, quotes, unseen
 from gateway.mail.marker import Found
 from gateway.mail.parts import Part
 from gateway.mail.text import Text, Unreadable, read_leaf
@@ -26,6 +26,8 @@ class Leaf:
     text: Text | Unreadable
     found: tuple[Found, ...] = ()
     """The markers outside quoted text, ascending."""
+    place: int | None = 0
+    """Which of them the reader sees first; None when there is none that is seen."""
     in_quotes: int = 0
     """How many markers stand in quoted text."""
     quoted: tuple[tuple[int, int], ...] = ()
@@ -58,7 +60,15 @@ def read(raw: bytes, part: Part) -> Leaf:
     spans = findings.quotes if text.html else tuple(quotes.quoted_ranges(text.text))
     own = tuple(found for found in findings.found if not quotes.inside(spans, found.start))
     others = len(findings.found) - len(own)
-    return Leaf(part, text, own, others, spans, findings.body_end, findings.almost)
+    place = _first_seen(text, own)
+    return Leaf(part, text, own, place, others, spans, findings.body_end, findings.almost)
+
+
+def _first_seen(text: Text, own: Sequence[Found]) -> int | None:
+    if not text.html:
+        return 0
+    hidden = unseen.unseen(text.text, [found.start for found in own])
+    return next((number for number, is_hidden in enumerate(hidden) if not is_hidden), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ HINTS: Mapping[Coded, str] = {
     Reason.TOO_MANY_MARKERS: "Leave one marker in each text of the mail.",
     Reason.QUOTED: "Write the marker into your own text, above the quoted mail.",
     Reason.ATTACHED: "Write the marker into the text of the mail itself.",
+    Reason.HIDDEN: "Write the marker where a reader of the mail sees it; white letters will do.",
     Reason.NO_BODY: "Write the marker into a text that the mail shows; the invitation needs a place in one.",
     PassReason.UNMARKED: "To invite, write [[relay:rejection]] on a line of its own, where the invitation "
     "shall stand.",
