@@ -128,16 +128,25 @@ def serve(ctx: click.Context, *, smtp: bool, web: bool, worker: bool, workers: i
 @main.command("serve-part", hidden=True)
 @click.option("--smtp-fd", "smtp", multiple=True, help="Number of a door and descriptor of its socket.")
 @click.option("--web-fd", "web", type=int)
+@click.option("--metrics-fd", "metrics", type=int)
 @click.option("--worker", is_flag=True)
 @click.option("--alive-fd", "alive", type=int, required=True)
+@click.option("--counts-fd", "counts", type=int)
 @click.pass_context
 def serve_part(
-    ctx: click.Context, *, smtp: tuple[str, ...], web: int | None, worker: bool, alive: int
+    ctx: click.Context,
+    *,
+    smtp: tuple[str, ...],
+    web: int | None,
+    metrics: int | None,
+    worker: bool,
+    alive: int,
+    counts: int | None,
 ) -> None:
     """Be one of the processes of `goen serve`."""
     from gateway.serving import inherited, serve_part
 
-    serve_part(_settings(ctx), inherited(smtp, web), worker=worker, alive=alive)
+    serve_part(_settings(ctx), inherited(smtp, web, metrics), worker=worker, alive=alive, counts=counts)
 
 
 @main.command()

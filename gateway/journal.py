@@ -15,8 +15,8 @@ import stat
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
-from typing import TextIO, cast
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TextIO, cast
 
 import structlog
 
@@ -68,16 +68,29 @@ class Pump(io.TextIOBase):
                 self.lost += 1
 
 
+class Tally(Protocol):
+    """Counts what is journalled."""
+
+    def note(self, event: str, fields: Mapping[str, object]) -> None:
+        """Count an event; never raises."""
+
+
 class Journal:
     """The operator's log, with one verb for each thing that can happen; no verb ever raises.
 
     A journal that cannot be written must not make the gateway answer 451 for a mail that the next hop has.
     """
 
-    def __init__(self, log: structlog.typing.FilteringBoundLogger, pump: Pump | None = None) -> None:
+    def __init__(
+        self,
+        log: structlog.typing.FilteringBoundLogger,
+        pump: Pump | None = None,
+        tally: Tally | None = None,
+    ) -> None:
         """`log` takes events with fields, and `pump` carries its lines; see `open_journal`."""
         self._log = log
         self._pump = pump
+        self._tally = tally
         self._lost = 0
 
     def close(self) -> None:
@@ -85,8 +98,15 @@ class Journal:
         if self._pump is not None:
             self._pump.close()
 
-    def _write(self, level: int, event: str, **fields: object) -> None:
-        """Write one line; count the lines that could not be written, and tell of them when it works again."""
+    def _write(self, level: int, event: str, *, told: bool = False, **fields: object) -> None:
+        """Write one line; count the lines that could not be written, and tell of them when it works again.
+
+        What has been `told` is counted and not written again.
+        """
+        if self._tally is not None:
+            self._tally.note(event, fields)
+        if told:
+            return
         try:
             lost = self._lost + (self._pump.lost if self._pump else 0)
             if lost:
@@ -145,19 +165,26 @@ class Journal:
         """The report of refused recipients could not be sent; the client tries the message again."""
         self._write(logging.WARNING, "unreported", id=trace_id, reason=reason)
 
-    def declined(self, trace_id: str, *, reason: str, reply: int) -> None:
-        """A message was refused (5xx) or deferred (4xx) by us, not by the next hop."""
+    def declined(self, trace_id: str, *, reason: str, reply: int, told: bool = False) -> None:
+        """A message was refused (5xx) or deferred (4xx) by us, not by the next hop.
+
+        `told`: the client has heard the same before in its session, so that one line is enough.
+        """
         self._write(
             logging.WARNING,
             "refused" if reply >= PERMANENT else "deferred",
+            told=told,
             id=trace_id,
             reason=reason,
             reply=reply,
         )
 
-    def turned_away(self, door: str, *, reason: str) -> None:
-        """A connection to a door ended outside of any mail, for a reason of ours."""
-        self._write(logging.WARNING, "turned-away", door=door, reason=reason)
+    def turned_away(self, door: str, *, reason: str, told: bool = False) -> None:
+        """A connection to a door ended outside of any mail, for a reason of ours.
+
+        `told`: it happened a moment ago as well, and a flood must not fill the journal.
+        """
+        self._write(logging.WARNING, "turned-away", told=told, door=door, reason=reason)
 
     def certificate_ends(self, door: str, *, days: int) -> None:
         """A door's certificate ends soon, or has ended (no days left): clients that check will go away."""
@@ -248,8 +275,8 @@ class Journal:
         self._write(logging.INFO, "stopped")
 
 
-def open_journal(form: str = "auto", stream: TextIO | None = None) -> Journal:
-    """Open the journal on `stream` (standard error by default).
+def open_journal(form: str = "auto", stream: TextIO | None = None, tally: Tally | None = None) -> Journal:
+    """Open the journal on `stream` (standard error by default); `tally` counts what it tells of.
 
     `form` is `json` (one object per line), `console` (for eyes), or `auto`: console on a terminal, else json.
     """
@@ -271,7 +298,7 @@ def open_journal(form: str = "auto", stream: TextIO | None = None) -> Journal:
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,
     )
-    return Journal(logger, pump)
+    return Journal(logger, pump, tally)
 
 
 def _may_block(stream: TextIO) -> bool:

@@ -204,6 +204,7 @@ class MessageJourney:
             trace_id=trace_id,
             mail_from=message.envelope.sender.address,
             copies=plans,
+            message_id=trace.message_id(message.content) or b"",
         )
         try:
             async with asyncio.timeout_at(deadline):

@@ -12,6 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from gateway.journal import Journal, open_journal
+from gateway.looks import looks_around
+from gateway.metrics.memory import Memory
+from gateway.metrics.meters import look_around
+from gateway.metrics.metrics import Metrics
 from gateway.replies import Deferred
 from gateway.settings import Settings
 from gateway.smtp.listener import Listener, listen
@@ -44,27 +48,32 @@ class Sockets:
     smtp: tuple[tuple[int, socket.socket], ...]
     """Each with the number of its door, in the order of the settings from 0; a door may have several."""
     web: socket.socket | None
+    metrics: socket.socket | None = None
 
 
-def serve_part(settings: Settings, sockets: Sockets, *, worker: bool, alive: int) -> None:
+def serve_part(
+    settings: Settings, sockets: Sockets, *, worker: bool, alive: int, counts: int | None = None
+) -> None:
     """Be one of the supervisor's processes: serve until SIGTERM, or until the supervisor is gone.
 
     `alive` is the descriptor of the pipe on which it waits for signs of life.
-    Every mail under way is finished first.
+    `counts` is the descriptor of the memory in which it counts. Every mail under way is finished first.
     """
-    journal = open_journal(settings.journal.format)
+    metrics = None if counts is None else Metrics(Memory.adopt(counts))
+    journal = open_journal(settings.journal.format, tally=metrics.tally if metrics else None)
     try:
-        run(_serve(settings, sockets, journal, worker=worker, alive=alive))
+        run(_serve(settings, sockets, journal, metrics, worker=worker, alive=alive))
     finally:
         journal.close()
 
 
-def inherited(smtp: Sequence[str], web: int | None) -> Sockets:
+def inherited(smtp: Sequence[str], web: int | None, metrics: int | None = None) -> Sockets:
     """Return the sockets that the supervisor has bound; `smtp` has `door:descriptor` for each."""
     pairs = [(int(door), int(descriptor)) for door, _, descriptor in (text.partition(":") for text in smtp)]
     return Sockets(
         tuple((door, _adopted(descriptor)) for door, descriptor in pairs),
         None if web is None else _adopted(web),
+        None if metrics is None else _adopted(metrics),
     )
 
 
@@ -84,8 +93,16 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(main)
 
 
-async def _serve(settings: Settings, sockets: Sockets, journal: Journal, *, worker: bool, alive: int) -> None:
-    house = build(settings, journal)
+async def _serve(
+    settings: Settings,
+    sockets: Sockets,
+    journal: Journal,
+    metrics: Metrics | None,
+    *,
+    worker: bool,
+    alive: int,
+) -> None:
+    house = build(settings, journal, metrics=metrics)
     # The supervisor reads the settings again, and starts other processes with them.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     async with (
@@ -172,12 +189,20 @@ async def running(house: House, sockets: Sockets, *, worker: bool) -> AsyncItera
             server = WebServer(house.app, sockets.web)
             await server.start()
             closing.push_async_callback(server.stop)
+        if sockets.metrics is not None and house.metrics_app is not None:
+            reading = WebServer(house.metrics_app, sockets.metrics)
+            await reading.start()
+            closing.push_async_callback(reading.stop)
         if worker:
             working = asyncio.create_task(house.worker.run())
             closing.push_async_callback(_stop_worker, house, working)
+        listeners: list[Listener] = []
+        if house.counts is not None:
+            looks = looks_around(house, house.counts, sockets.smtp, listeners)
+            looking = asyncio.create_task(look_around(house.counts, looks))
+            closing.push_async_callback(_cancel, looking)
         if sockets.smtp:
             await _learn_what_the_next_hop_offers(house)
-            listeners: list[Listener] = []
             closing.push_async_callback(_stop_listeners, house, listeners)
             for door, bound in sockets.smtp:
                 await prove_closed(house.door_rules[door], house.household)

@@ -17,6 +17,9 @@ from gateway.delivery import CopyDelivery
 from gateway.journal import Journal
 from gateway.keyring import Keyring
 from gateway.message_journey import MessageJourney
+from gateway.metrics.counts import Counts
+from gateway.metrics.meters import CopyMeter, NextHopMeter, StoreMeter
+from gateway.metrics.metrics import Metrics
 from gateway.next_hop_servers import listening, servers_of
 from gateway.partners.https import SignedHttps
 from gateway.partners.payload import Provider
@@ -35,6 +38,7 @@ from gateway.smtp.pool_limits import PoolLimits
 from gateway.smtp.rules import DoorRules, Encryption, Household
 from gateway.smtp.tenant import TenantProof
 from gateway.web.app import build_app
+from gateway.web.metrics_page import build_metrics_app
 from gateway.workers.outbox import INTERVAL, OutboxWorker
 from store.database import Store, open_store
 
@@ -64,6 +68,9 @@ class House:
     app: Starlette
     patience: timedelta
     """How long one message may take."""
+    counts: Counts | None = None
+    """Where this process counts; None where nobody asks."""
+    metrics_app: Starlette | None = None
 
 
 def build(
@@ -73,12 +80,14 @@ def build(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     more_routes: Sequence[BaseRoute] = (),
     outbox_interval: timedelta = INTERVAL,
+    metrics: Metrics | None = None,
 ) -> House:
     """Build the house; reads files, opens no socket yet."""
+    counts = metrics.counts if metrics else None
     prepared = prepare(settings)
     hostname = settings.relay.hostname or socket.getfqdn()
     keyring = Keyring.open(settings.store.key_file, create=True)
-    store = open_store(settings.store.url, keyring)
+    store = open_store(settings.store.url, keyring, meter=StoreMeter(counts) if counts else None)
     organisation = _organisation(settings.organisation)
 
     # One message.
@@ -87,6 +96,7 @@ def build(
         *servers_of(settings, prepared.tls_contexts, hostname),
         limits=PoolLimits(connections=settings.next_hop.max_connections),
         ours=listening(settings),
+        meter=NextHopMeter(counts) if counts else None,
         journal=journal,
     )
     delivery = CopyDelivery(
@@ -97,7 +107,7 @@ def build(
         lease=CLAIM_LEASE,
         copies_at_once=settings.next_hop.max_connections,
     )
-    scribe = _scribe(settings, prepared, keyring, hostname) if not settings.unprepared else None
+    scribe = _scribe(settings, prepared, keyring, hostname, counts) if not settings.unprepared else None
     journey = MessageJourney(
         store=store,
         scribe=scribe,
@@ -152,7 +162,15 @@ def build(
         cooling_off=terms.cooling_off,
         extra_routes=more_routes,
     )
-    return House(store, journal, next_hop, delivery, door_rules, household, way_out, worker, app, patience)
+    return House(
+        *(store, journal, next_hop, delivery, door_rules, household, way_out, worker, app, patience),
+        counts=counts,
+        metrics_app=_metrics_app(settings, metrics, store) if metrics else None,
+    )
+
+
+def _metrics_app(settings: Settings, metrics: Metrics, store: Store) -> Starlette:
+    return build_metrics_app(metrics.expose_with(store), settings.metrics.allowed_networks)
 
 
 def new_trace_id() -> str:
@@ -191,7 +209,9 @@ def _organisation(given: OrganisationSettings) -> Organisation:
     )
 
 
-def _scribe(settings: Settings, prepared: Prepared, keyring: Keyring, hostname: str) -> Scribe:
+def _scribe(
+    settings: Settings, prepared: Prepared, keyring: Keyring, hostname: str, counts: Counts | None
+) -> Scribe:
     return scribe_of(
         settings,
         prepared,
@@ -199,4 +219,5 @@ def _scribe(settings: Settings, prepared: Prepared, keyring: Keyring, hostname: 
         link_token=keyring.link_token,
         stamp_key=keyring.stamp_key,
         hostname=hostname,
+        wrote=CopyMeter(counts).wrote if counts else None,
     )

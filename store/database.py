@@ -9,12 +9,13 @@ Verbs that wait at the same time share a commit on SQLite, each in its own savep
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 from playhouse.migrations import Runner  # type: ignore[import-untyped]  # peewee's stubs leave playhouse out
 
@@ -33,6 +34,16 @@ _TRIES = 3
 _KEY_CHECK = "key-check"
 
 
+class Meter(Protocol):
+    """Who notes how long verbs take; called on the loop's thread."""
+
+    def answered(self, verb: str, seconds: float) -> None:
+        """Note how long a verb took, from the asking to the answer."""
+
+    def failed(self, verb: str) -> None:
+        """Note that the database could not be used for a verb."""
+
+
 class _Job:
     """One verb with its arguments, waiting for its turn, and the future that will hold its result."""
 
@@ -46,8 +57,9 @@ class _Job:
 class Store:
     """A database with its threads; made by `open_store`, ended by `close`."""
 
-    def __init__(self, engine: Engine, cipher: FieldCipher) -> None:
+    def __init__(self, engine: Engine, cipher: FieldCipher, meter: Meter | None = None) -> None:
         self._engine = engine
+        self._meter = meter
         self._tx = Transaction(engine.database, cipher)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
@@ -71,7 +83,16 @@ class Store:
 
         A cancelled caller does not stop a verb that has begun.
         """
-        return await asyncio.wrap_future(self._submit(work, *args, **kwargs))
+        if self._meter is None:
+            return await asyncio.wrap_future(self._submit(work, *args, **kwargs))
+        began = time.perf_counter()
+        try:
+            answer = await asyncio.wrap_future(self._submit(work, *args, **kwargs))
+        except StoreUnavailable:
+            self._meter.failed(work.name)
+            raise
+        self._meter.answered(work.name, time.perf_counter() - began)
+        return answer
 
     async def ready(self) -> bool:
         """Whether a transaction can be had now and the tables are there."""
@@ -209,13 +230,13 @@ class _Progress:
     """From here on the outcome of a failure is unknown, and a second try might do the work twice."""
 
 
-def open_store(url: str, cipher: FieldCipher, *, connections: int = 8) -> Store:
+def open_store(url: str, cipher: FieldCipher, *, connections: int = 8, meter: Meter | None = None) -> Store:
     """Return the store behind `sqlite:///path` (relative) or `sqlite:////path`, or `postgresql://…`.
 
     Nothing is opened yet: an unreachable database shows itself as StoreUnavailable at the first verb, and
     each verb tries anew. `connections` is for PostgreSQL. ValueError for a URL that is neither.
     """
-    return Store(engine_for(url, connections), cipher)
+    return Store(engine_for(url, connections), cipher, meter)
 
 
 @verb

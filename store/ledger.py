@@ -24,6 +24,7 @@ from store.records import (
     RejectionDetails,
     Settlement,
 )
+from store.tracing import index_of_message_id
 from store.transaction import Transaction, verb
 
 _CLAIMABLE = (
@@ -126,6 +127,12 @@ def settle(tx: Transaction, settlements: Sequence[Settlement], *, claimed_by: st
 
 def _recognise(tx: Transaction, arrival: Arrival, now: datetime) -> tuple[int, str, int]:
     """Return the message's id, first trace id and number of arrivals; its row is ours until the commit."""
+    found = _recognise_row(tx, arrival, now)
+    tx.add(tables.Arrival.insert(message_id=found[0], trace_id=arrival.trace_id, at=now))
+    return found
+
+
+def _recognise_row(tx: Transaction, arrival: Arrival, now: datetime) -> tuple[int, str, int]:
     table = tables.Message
     new_id = tx.add_new(
         table.insert(
@@ -135,6 +142,7 @@ def _recognise(tx: Transaction, arrival: Arrival, now: datetime) -> tuple[int, s
             attempts=1,
             first_seen=now,
             last_seen=now,
+            message_id_index=index_of_message_id(tx, arrival.message_id),
         ),
         table.id,
     )

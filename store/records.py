@@ -4,6 +4,7 @@ Times are aware and in UTC.
 Fields that hold personal data have `repr=False`, so that no log line or traceback shows them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -102,6 +103,8 @@ class Arrival:
     trace_id: str
     mail_from: bytes = field(repr=False)
     copies: tuple[PlannedCopy, ...]
+    message_id: bytes = field(default=b"", repr=False)
+    """The value of the Message-ID field, empty without one: the ledger finds the message again by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,86 @@ class Settlement:
     reply_text: str | None
     sent_digest: bytes | None
     """SHA-256 of the bytes that were sent; evidence of what the candidate got."""
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """How many rows are in which state."""
+
+    cases: Mapping[str, int]
+    """By `CaseState`."""
+    copies: Mapping[str, int]
+    """By `DeliveryState`, without ACCEPTED."""
+    outbox: Mapping[str, int]
+    """By `QueueState`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TracedArrival:
+    """One time that a marked message came."""
+
+    trace_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TracedAnswer:
+    """What a person said through the link of a copy."""
+
+    consent_id: int
+    kind: "ConsentKind"
+    partner_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TracedSubmission:
+    """What became of a candidate's way to a partner."""
+
+    key: str
+    partner_id: str
+    created_at: datetime
+    state: "QueueState | None"
+    """None when its line is no longer in the outbox."""
+    attempts: int
+    due_at: datetime | None
+    last_error: str | None
+    sent_at: datetime | None
+    acknowledged_at: datetime | None
+    partner_reference: str | None
+    """The partner's own id for the candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class TracedCopy:
+    """What became of one copy of a message, and of the person it was for."""
+
+    id: int
+    kind: CopyKind
+    recipients: tuple[str, ...] = field(repr=False)
+    state: DeliveryState
+    attempts: int
+    claimed_by: str | None
+    """The trace id of the last try that sent it."""
+    settled_at: datetime | None
+    reply_code: int | None
+    reply_text: str | None = field(repr=False)
+    """The next hop's words, which may quote an address."""
+    case_id: int | None
+    case_state: CaseState | None
+    answers: tuple[TracedAnswer, ...]
+    submissions: tuple[TracedSubmission, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A marked message with all that followed from it."""
+
+    id: int
+    mail_from: str = field(repr=False)
+    arrivals: tuple[TracedArrival, ...]
+    """The first one first."""
+    copies: tuple[TracedCopy, ...]
 
 
 class Purpose(StrEnum):

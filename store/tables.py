@@ -105,6 +105,16 @@ class Message(_Table):
     attempts = peewee.IntegerField()
     first_seen: "peewee.Field[datetime]" = UtcField()
     last_seen: "peewee.Field[datetime]" = UtcField(index=True)
+    message_id_index = peewee.BlobField(null=True, index=True)  # blind index over the Message-ID field
+
+
+class Arrival(_Table):
+    """One time that a marked message came, the first one or a retry."""
+
+    id = peewee.AutoField()
+    message_id = _reference("message")
+    trace_id = peewee.CharField(index=True)
+    at: "peewee.Field[datetime]" = UtcField()
 
 
 class RejectionCase(_Table):
@@ -137,7 +147,7 @@ class Delivery(_Table):
     recipients_index = peewee.BlobField()  # blind index over all recipients, exactly as they came
     recipients = peewee.BlobField()  # sealed
     link_id = peewee.BlobField(null=True, unique=True)
-    state = peewee.CharField()
+    state = peewee.CharField(index=True)
     reply_code = peewee.IntegerField(null=True)
     reply_text = peewee.BlobField(null=True)  # sealed: next hops quote the address
     sent_digest = peewee.BlobField(null=True)
@@ -273,6 +283,7 @@ TABLES: tuple[type[peewee.Model], ...] = (
     Person,
     Partner,
     Message,
+    Arrival,
     RejectionCase,
     Delivery,
     ConsentEvent,

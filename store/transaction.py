@@ -106,6 +106,7 @@ class Verb(Generic[P, R]):
 
     def __init__(self, function: Callable[Concatenate[Transaction, P], R]) -> None:
         self._function = function
+        self.name = function.__name__
         update_wrapper(self, function)
 
     def __call__(self, tx: Transaction, /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -40,6 +40,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("store.database", "store.engines", "store.tables", "store.transaction", "store.migrations"),
     # the store's verbs
     (
+        "store.census",
         "store.chain",
         "store.consent",
         "store.ledger",
@@ -49,6 +50,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "store.pool",
         "store.provisions",
         "store.slots",
+        "store.tracing",
         "store.withdrawals",
     ),
     # adapters, and what the stories are made of
@@ -57,6 +59,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "gateway.copies",
         "gateway.journal",
         "gateway.keyring",
+        "gateway.metrics",
         "gateway.partners",
         "gateway.rendering",
         "gateway.users",
@@ -71,6 +74,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("gateway.preparing",),
     ("gateway.scribing", "gateway.next_hop_servers"),
     ("gateway.wiring",),
+    ("gateway.looks",),
     # what runs what wiring built, and what the commands need around it
     ("gateway.operator", "gateway.opening", "gateway.serving"),
     ("gateway.supervising",),
@@ -88,6 +92,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
     "mailparser": ("gateway.mail.notice",),
     "peewee": ("store",),
     "playhouse": ("store",),
+    "prometheus_client": ("gateway.metrics.exposition",),
     "psycopg": ("store",),
     "pydantic": ("gateway.settings",),
     "pydantic_core": ("gateway.settings",),

@@ -11,6 +11,7 @@ missing files, has no `_FILE` and prints the values it refuses.
 
 from gateway.settings.doors import ListenerSettings
 from gateway.settings.faults import Fault, SettingsInvalid
+from gateway.settings.metrics import MetricsSettings
 from gateway.settings.next_hop import NextHopSettings
 from gateway.settings.relay import RelaySettings
 from gateway.settings.sections import (
@@ -36,6 +37,7 @@ __all__ = [
     "Fault",
     "JournalSettings",
     "ListenerSettings",
+    "MetricsSettings",
     "Network",
     "NextHopSettings",
     "OrganisationSettings",

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from gateway.settings.metrics import MetricsSettings
 from gateway.settings.next_hop import NextHopSettings
 from gateway.settings.relay import RelaySettings, meets
 from gateway.settings.section import Section
@@ -129,6 +130,7 @@ class Settings(Section):
     organisation: OrganisationSettings = OrganisationSettings()
     consent: ConsentSettings = ConsentSettings()
     journal: JournalSettings = JournalSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @property
     def unprepared(self) -> tuple[str, ...]:
@@ -159,3 +161,13 @@ class Settings(Section):
                 where = "relay.listen" if door.listen == relay.listen else f"the listener {door.name}"
                 raise ValueError(f"listens on {web.listen}, where {where} takes mail; choose another port")
         return web
+
+    @field_validator("metrics")
+    @classmethod
+    def _have_their_own_port(cls, metrics: MetricsSettings, info: ValidationInfo) -> MetricsSettings:
+        relay, web = info.data.get("relay"), info.data.get("web")
+        taken = [door.listen for door in relay.doors] if isinstance(relay, RelaySettings) else []
+        taken += [web.listen] if isinstance(web, WebSettings) else []
+        if metrics.listen is not None and any(meets(metrics.listen, other) for other in taken):
+            raise ValueError(f"listen on {metrics.listen}, as another listener does; choose another port")
+        return metrics

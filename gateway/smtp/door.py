@@ -197,9 +197,9 @@ class Door(Doorstep):
         reason = refused.reason
         if not isinstance(reason, RefusalReason):
             return
-        if reason not in self._journalled:
-            self._journalled.add(reason)
-            self._household.journal.declined(self._trace_id(), reason=reason, reply=refused.reply.code)
+        told = reason in self._journalled
+        self._journalled.add(reason)
+        self._household.journal.declined(self._trace_id(), reason=reason, reply=refused.reply.code, told=told)
         await self._start_over()
 
     async def _give_up(self, reply: Reply) -> None:

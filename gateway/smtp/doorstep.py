@@ -103,8 +103,8 @@ class Doorstep(SmallCommands):
         if reason is None:
             self._counted_in = True
             return True
-        if crowd.worth_telling(reason, self.loop.time()):
-            self._household.journal.turned_away(self._rules.name, reason=reason)
+        told = not crowd.worth_telling(reason, self.loop.time())
+        self._household.journal.turned_away(self._rules.name, reason=reason, told=told)
         await self.send(SORRY[reason]())
         return False
 

@@ -28,6 +28,11 @@ class Listener:
         port: int = self._opened.sockets[0].getsockname()[1]
         return port
 
+    @property
+    def sessions(self) -> int:
+        """How many clients have a session now."""
+        return self._sessions.count
+
     async def stop(self, seconds: float) -> None:
         """Take no more clients, and wait up to `seconds` for the mails under way; then cut them off."""
         if isinstance(self._opened, Reception):

@@ -140,8 +140,8 @@ class Reception:
 
     def _turn_away(self, connected: socket.socket, reason: TurnedAway) -> None:
         crowd, now = self._household.crowd, asyncio.get_running_loop().time()
-        if reason not in SORRY or crowd.worth_telling(reason, now):
-            self._household.journal.turned_away(self._rules.name, reason=reason)
+        told = reason in SORRY and not crowd.worth_telling(reason, now)
+        self._household.journal.turned_away(self._rules.name, reason=reason, told=told)
         if reason in SORRY and self._rules.encryption is not Encryption.IMPLICIT:
             with suppress(OSError):
                 connected.send(SORRY[reason]().to_wire())

@@ -52,11 +52,14 @@ class DoorJournal(Protocol):
     def crashed(self, trace_id: str, error: BaseException) -> None:
         """Note an error of ours; only its class may be written down."""
 
-    def declined(self, trace_id: str, *, reason: str, reply: int) -> None:
-        """Note that a mail was not taken, and our reason."""
+    def declined(self, trace_id: str, *, reason: str, reply: int, told: bool = False) -> None:
+        """Note that a mail was not taken, and our reason; `told`: as before in this session."""
 
-    def turned_away(self, door: str, *, reason: str) -> None:
-        """Note that a connection ended before a session could begin, or outside of any mail."""
+    def turned_away(self, door: str, *, reason: str, told: bool = False) -> None:
+        """Note that a connection ended before a session could begin, or outside of any mail.
+
+        `told`: as another did a moment ago.
+        """
 
 
 @dataclass(frozen=True, slots=True)

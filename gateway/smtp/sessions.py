@@ -25,6 +25,11 @@ class Sessions:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._retiring = False
 
+    @property
+    def count(self) -> int:
+        """How many sessions are open."""
+        return len(self._open)
+
     def enter(self, session: Session, task: asyncio.Task[None]) -> None:
         """Note a new session and the task that serves it."""
         self._open.add(session)

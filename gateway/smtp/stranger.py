@@ -148,8 +148,8 @@ class _Nobody:
     def crashed(self, trace_id: str, error: BaseException) -> None:
         """Say nothing."""
 
-    def declined(self, trace_id: str, *, reason: str, reply: int) -> None:
+    def declined(self, trace_id: str, *, reason: str, reply: int, told: bool = False) -> None:
         """Say nothing."""
 
-    def turned_away(self, door: str, *, reason: str) -> None:
+    def turned_away(self, door: str, *, reason: str, told: bool = False) -> None:
         """Say nothing."""

@@ -9,13 +9,16 @@ import os
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from gateway.journal import open_journal
 from gateway.keyring import Keyring
+from gateway.metrics.counts import Counts
+from gateway.metrics.journal_counts import JournalCounts
+from gateway.metrics.memory import Memory
 from gateway.operator.failures import FAILED, explain
 from gateway.ports import bind_shares, more_shares
 from gateway.preparing import prepare
@@ -42,7 +45,7 @@ def supervise(settings_file: Path | None, wanted: Wanted) -> int:
     handed, manager = handed_over(os.environ), ServiceManager.of(os.environ)
     staffing = Staffing(settings_file, os.environ, wanted, handed)
     settings = load(find(settings_file, os.environ), os.environ)
-    journal = open_journal(settings.journal.format)
+    journal = open_journal(settings.journal.format, tally=JournalCounts(Counts(staffing.memory.claim())))
     try:
         asyncio.run(Supervisor(staffing, journal, manager).run())
     except StartFailed as failed:
@@ -71,6 +74,8 @@ class Staffing:
     environment: Mapping[str, str]
     wanted: Wanted
     handed: Handed = field(default_factory=Handed)
+    memory: Memory = field(default_factory=Memory.create)
+    """Where all processes count."""
     _bound: dict[tuple[str, Endpoint], _Bound] = field(default_factory=dict)
 
     def plan(self) -> Plan:
@@ -88,16 +93,19 @@ class Staffing:
                 if self.wanted.smtp
             ]
             web = self._sockets(undoing, "web", settings.web.listen, 1) if self.wanted.web else []
+            read_at = settings.metrics.listen
+            metrics = self._sockets(undoing, "metrics", read_at, 1) if read_at else []
             duties = [
                 _mail_duty(named, number, count, doors) for number in range(count if self.wanted.smtp else 0)
             ]
-            if self.wanted.web or self.wanted.worker:
-                duties.append(self._pages_duty(named, web))
+            if self.wanted.web or self.wanted.worker or metrics:
+                duties.append(self._pages_duty(named, web, metrics))
+            duties = [_counting(duty, self.memory.descriptor) for duty in duties]
             closing = undoing.pop_all()
         return Plan(
             duties=tuple(duties),
             finish=timedelta(seconds=settings.relay.deadline_seconds) + DRAIN_MARGIN,
-            listening=self._listening([name for name, _ in _doors(settings)], doors, web),
+            listening=self._listening([name for name, _ in _doors(settings)], doors, web, metrics),
             unprepared=settings.unprepared,
             close=closing.close,
         )
@@ -136,16 +144,25 @@ class Staffing:
             for each in bound.sockets if not bound.handed else ():
                 each.close()
 
-    def _pages_duty(self, named: tuple[str, ...], web: list[socket.socket]) -> Duty:
+    def _pages_duty(
+        self, named: tuple[str, ...], web: list[socket.socket], metrics: list[socket.socket]
+    ) -> Duty:
         arguments = [*named, "serve-part"]
+        arguments += [word for bound in metrics for word in ("--metrics-fd", str(bound.fileno()))]
         arguments += [word for bound in web for word in ("--web-fd", str(bound.fileno()))]
         arguments += ["--worker"] if self.wanted.worker else []
-        return Duty("pages", tuple(arguments), tuple(bound.fileno() for bound in web))
+        name = "pages" if self.wanted.web or self.wanted.worker else "metrics"
+        return Duty(name, tuple(arguments), tuple(bound.fileno() for bound in (*web, *metrics)))
 
     def _listening(
-        self, names: list[str], doors: list[list[socket.socket]], web: list[socket.socket]
+        self,
+        names: list[str],
+        doors: list[list[socket.socket]],
+        web: list[socket.socket],
+        metrics: list[socket.socket],
     ) -> tuple[tuple[str, str], ...]:
         found = [("pages", _shown(web[0]))] if web else []
+        found += [("metrics", _shown(metrics[0]))] if metrics else []
         found += [("worker", "outbox")] if self.wanted.worker else []
         named = zip(names, doors, strict=False)
         return (*found, *(("smtp", f"{_shown(sockets[0])} ({name})") for name, sockets in named))
@@ -161,13 +178,21 @@ def _mail_duty(named: tuple[str, ...], number: int, count: int, doors: list[list
     return Duty(f"mail-{number + 1}", tuple(arguments), tuple(descriptors))
 
 
+def _counting(duty: Duty, descriptor: int) -> Duty:
+    """Return the duty with the memory to count in."""
+    arguments = (*duty.arguments, "--counts-fd", str(descriptor))
+    return replace(duty, arguments=arguments, descriptors=(*duty.descriptors, descriptor))
+
+
 def _doors(settings: Settings) -> list[tuple[str, Endpoint]]:
     return [(door.name, door.listen) for door in settings.relay.doors]
 
 
 def _setting(name: str) -> str:
     """Return the words that name the setting of a listener."""
-    where = {"relay": "relay.listen", "web": "web.listen"}.get(name, f"relay.listeners ({name})")
+    where = {"relay": "relay.listen", "web": "web.listen", "metrics": "metrics.listen"}.get(
+        name, f"relay.listeners ({name})"
+    )
     return f"{where} in the settings"
 
 

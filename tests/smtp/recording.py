@@ -216,17 +216,25 @@ class RecordingJournal:
     """Those of `lines`."""
     turned: list[tuple[str, str]] = field(default_factory=list)
     """Door and reason of each connection that ended outside of any mail."""
+    again: int = 0
+    """What was counted only, because it had been told before."""
 
     def crashed(self, trace_id: str, error: BaseException) -> None:
         self.crashes.append((trace_id, error))
 
-    def declined(self, trace_id: str, *, reason: str, reply: int) -> None:
+    def declined(self, trace_id: str, *, reason: str, reply: int, told: bool = False) -> None:
         assert trace_id.startswith("G-")
+        if told:
+            self.again += 1
+            return
         self.trace_ids.append(trace_id)
         self.lines.append((reason, reply))
 
-    def turned_away(self, door: str, *, reason: str) -> None:
-        self.turned.append((door, reason))
+    def turned_away(self, door: str, *, reason: str, told: bool = False) -> None:
+        if told:
+            self.again += 1
+        else:
+            self.turned.append((door, reason))
 
 
 @dataclass

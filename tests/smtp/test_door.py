@@ -343,6 +343,7 @@ async def test_a_refusal_of_ours_is_journalled_once_for_each_session_and_reason(
             assert (await client.send_mail(b"x" * 1000 + b"\r\n")).startswith(b"552")
         await client.ask(b"QUIT")
     assert house.journal.lines == [("sender-domain-not-allowed", 550), ("message-too-big", 552)] * 2
+    assert house.journal.again == 14  # Counted all the same.
 
 
 async def test_a_stranger_is_journalled(open_house: OpenHouse) -> None:
