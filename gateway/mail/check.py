@@ -141,6 +141,8 @@ def _same_bytes_between(raw: bytes, rewritten: bytes, old: Part, new: Part) -> N
 def _intended_text(raw: bytes, leaf: Text | Unreadable, target: Target, footer: Footer | None) -> None:
     if not isinstance(leaf, Text):
         raise CheckFailed("a rewritten leaf cannot be decoded")
+    if leaf.guessed and not target.leaf.guessed:
+        raise CheckFailed("a rewritten leaf does not say in which charset it is")
     form, edits = _form(raw, leaf.text, target, footer)
     if not _same_words(leaf.text, _author_and_invitation(target, form, edits)):
         raise CheckFailed("the author's text was changed")

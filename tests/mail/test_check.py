@@ -189,6 +189,18 @@ def test_no_octet_of_a_copy_can_differ_unless_nobody_reads_it(name: str, invitat
         assert read_by_another(wrong) == meant, wrong
 
 
+@pytest.mark.parametrize("label", [b"us-ascii", b"utf8-lie", b""])
+def test_a_leaf_that_says_no_longer_what_it_holds_fails(label: bytes, invitation: Footer) -> None:
+    """We would guess rightly; a reader who takes the label at its word sees other letters."""
+    raw = b"From: hr@example.com\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n"
+    raw += b"\r\n[[relay:rejection]]\r\n"
+    reading = eligible.read(raw, stamp_key=b"k")
+    copy = footer.rewrite(raw, reading, invitation)
+    check.check(raw, copy, reading, invitation)
+    with pytest.raises(CheckFailed):
+        check.check(raw, copy.replace(b"charset=utf-8", b"charset=" + label), reading, invitation)
+
+
 def test_the_form_in_ascii_is_found_where_the_leaf_can_hold_a_better_one(invitation: Footer) -> None:
     reading = eligible.read(MAIL, stamp_key=b"")
     lesser = footer.rewrite(MAIL, reading, replace(invitation, text=invitation.ascii))
