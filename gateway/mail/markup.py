@@ -44,7 +44,8 @@ _HTML_TOKEN = re.compile(
     re.DOTALL,
 )
 _FLOWED_TOKEN = re.compile(
-    rf"[ {ZERO_WIDTH}](?:(?<= )(?P<soft>\r?\n(?![> ]))|(?<=[{ZERO_WIDTH}])(?P<unseen>[{ZERO_WIDTH}]*+))"
+    rf"[ {ZERO_WIDTH}](?:(?<= )(?P<soft>\r?\n(?![> ]|[\t\u3000]*\r?\n))"
+    rf"|(?<=[{ZERO_WIDTH}])(?P<unseen>[{ZERO_WIDTH}]*+))"
 )
 _TEXT_TOKEN = re.compile(f"(?P<unseen>[{ZERO_WIDTH}]+)")
 _NO_TEXT = ("bare", "hidden", "tag")

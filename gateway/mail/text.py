@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from gateway.mail import charsets, transfer
-from gateway.mail.parts import Part
+from gateway.mail.parts import Part, scan_header
 
 Edit = tuple[int, int, str]
 """Start, end and what stands there instead; indices into a leaf's text."""
@@ -131,16 +131,20 @@ def splices(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splice]:
     data = transfer.apply(leaf.decoded.data, changes)
     if (leaf.decoded.data.isascii() and not data.isascii()) or _has_long_line(data):
         body = transfer.encode_quoted_printable(data, transfer.newline(data))
-        return [*_relabelled(raw, part, None, "quoted-printable"), (part.body_start, part.end, body)]
+        return _encoded_anew(raw, part, body, None, "quoted-printable")
     return [(part.body_start + start, part.body_start + end, new) for start, end, new in changes]
 
 
 def _loses_its_head(leaf: Text, edits: Sequence[Edit]) -> bool:
     """Whether a text that begins without an empty line would get one, or another first line."""
-    part = leaf.part
-    if part.body_start != (part.fields[-1].end if part.fields else part.start):
+    if not _lacks_empty_line(leaf.part):
         return False
     return edits[0][0] == 0 or _EMPTY_LINE.search(replaced(leaf.text, edits)) is not None
+
+
+def _lacks_empty_line(part: Part) -> bool:
+    """Whether nothing divides a header from the text below it but that its first line is no field."""
+    return part.body_start == (part.fields[-1].end if part.fields else part.start)
 
 
 def _still_read_alike(leaf: Text, edits: Sequence[Edit], changes: Sequence[transfer.Edit]) -> None:
@@ -191,7 +195,7 @@ def _moved_to_utf_8(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splic
         encoding, body = None, transfer.encode_base64(data, end) + end
     else:
         encoding, body = "quoted-printable", transfer.encode_quoted_printable(data, end)
-    return [*_relabelled(raw, leaf.part, "utf-8", encoding), (leaf.part.body_start, leaf.part.end, body)]
+    return _encoded_anew(raw, leaf.part, body, "utf-8", encoding)
 
 
 def _belied(leaf: Text) -> bool:
@@ -200,6 +204,16 @@ def _belied(leaf: Text) -> bool:
     if data.isascii() or leaf.charset == "iso-2022-jp":
         return False
     return _C1.search(leaf.text) is not None or not charsets.decode_any(data, "utf-8").lossy
+
+
+def _encoded_anew(
+    raw: bytes, part: Part, body: bytes, charset: str | None, encoding: str | None
+) -> list[Splice]:
+    """Return the splices that put this body in place of the leaf's, and declare what it is."""
+    first = scan_header(body[: transfer.MAX_LINE])[:1] if _lacks_empty_line(part) else ()
+    if any(field.name for field in first):
+        raise CannotRewrite("the first line of the text would become a field")
+    return [*_relabelled(raw, part, charset, encoding), (part.body_start, part.end, body)]
 
 
 def _relabelled(raw: bytes, part: Part, charset: str | None, encoding: str | None) -> list[Splice]:

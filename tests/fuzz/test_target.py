@@ -41,6 +41,10 @@ def test_a_short_run_finds_nothing(tmp_path: Path) -> None:
         b"Content-Type:multipart/alternative;boundary=a\n\n--a\nt\na:; \n--a\n\n\xe5[[relay:rejection]]",
         b"Content-Type:;charset*\n\n[[relay:rejection\xff]]",
         b"\n[[relay:rejection\x1b$B\x1b(B]]\xfc",
+        b"Content-Type:text/plain; format=flowed\n\n[[relay:rejection \n\n]]",
+        b"Content-Type:text/plain; format=flowed; delsp=yes\n\n[[relay:rejection \n\t\nstage=final]]",
+        b"Content-Type:multipart/a;boundary=a\n\n--a\nContent-Type:text/plain;charset=utf-8\n"
+        b"Content-\x80:\n" + b"a" * 999 + b"\n[[relay:rejection]]\n\n--a--",
     ],
 )
 def test_what_was_found_once_holds(mail: bytes) -> None:
