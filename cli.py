@@ -233,6 +233,42 @@ def explain(
 
 
 @main.command()
+@click.argument("identifier", metavar="ID")
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True),
+    help="A journal in JSON, or - for standard input.",
+)
+@click.option("--show-personal", is_flag=True, help="Show addresses and the next mail server's words too.")
+@json_option
+@click.pass_context
+def trace(
+    ctx: click.Context, *, identifier: str, journal: Path | None, show_personal: bool, as_json: bool
+) -> None:
+    """Tell the story of one message.
+
+    ID is the id in our reply (G-…), a Message-ID, or, with --journal, the next mail server's queue id.
+    Marked mail is in the ledger; what became of other mail is in the journal alone.
+    """
+    from contextlib import nullcontext
+
+    from gateway.operator import trace, trace_view
+    from gateway.operator.terminal import print_lines
+    from gateway.operator.trace_journal import JournalReader
+
+    # A service manager or a shell may have closed it.
+    source = (sys.stdin.buffer if sys.stdin else None) if str(journal) == "-" else journal
+    with _store(ctx) as store, JournalReader(source) if source else nullcontext() as reader:
+        found = trace.look_up(identifier, store, reader)
+    if as_json:
+        click.echo(trace_view.as_json(identifier, found, personal=show_personal))
+    else:
+        print_lines(trace_view.as_lines(found, personal=show_personal))
+    if not found:
+        raise click.ClickException(trace.hint(identifier, journal=journal is not None))
+
+
+@main.command()
 @click.option("--smtp", is_flag=True, help="Ask only the SMTP door.")
 @click.option("--web", is_flag=True, help="Ask only the pages.")
 @click.pass_context

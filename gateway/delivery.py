@@ -199,7 +199,7 @@ class CopyDelivery:
                 lease_until=now + self._lease,
             )
         except StoreError as error:
-            self._journal.declined(envelope.trace_id, reason=type(error).__name__, reply=451)
+            self._journal.unclaimed(envelope.trace_id, reason=type(error).__name__)
             claimed = frozenset()
         except Exception as error:  # noqa: BLE001  # Another batch may be accepted already: nothing may raise.
             self._journal.crashed(envelope.trace_id, error)

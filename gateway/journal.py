@@ -156,6 +156,10 @@ class Journal:
             logging.WARNING, "undelivered", id=trace_id, delivery=delivery, state=state, reason=reason
         )
 
+    def unclaimed(self, trace_id: str, *, reason: str) -> None:
+        """The copies that wait for their final dot could not be claimed in the ledger; they get none."""
+        self._write(logging.WARNING, "unclaimed", id=trace_id, reason=reason)
+
     def reported(self, trace_id: str, *, recipients: int, reply: int, queue_id: str | None) -> None:
         """The sender was told of refused recipients by a report; `reply` is the next hop's to it."""
         level = logging.INFO if reply < TEMPORARY else logging.WARNING

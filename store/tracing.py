@@ -4,18 +4,8 @@ from collections.abc import Iterable
 
 from store import tables
 from store.outbox_lines import SUBMISSION
-from store.records import (
-    CaseState,
-    ConsentKind,
-    CopyKind,
-    DeliveryState,
-    QueueState,
-    StoredMessage,
-    TracedAnswer,
-    TracedArrival,
-    TracedCopy,
-    TracedSubmission,
-)
+from store.records import CaseState, ConsentKind, CopyKind, DeliveryState, QueueState
+from store.stories import StoredMessage, TracedAnswer, TracedArrival, TracedCopy, TracedSubmission
 from store.transaction import Transaction, verb
 
 _FIELD = "message.message_id"

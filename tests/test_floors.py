@@ -37,6 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("gateway.mail",),
     ("gateway.invitation_template",),
     # the database
+    ("store.stories",),
     ("store.database", "store.engines", "store.tables", "store.transaction", "store.migrations"),
     # the store's verbs
     (

@@ -436,6 +436,11 @@ async def test_with_the_store_gone_marked_mail_is_deferred_and_nothing_is_sent(
     gateway.store.failures = {verb_name: 1}
     assert (await gateway.send(MARKED, "a@example.jp"))[:9] == b"451 4.3.0"
     assert gateway.hop.messages == []
+    # One line tells what became of the message, whatever failed: metrics count messages by it.
+    assert len(gateway.events("deferred") + gateway.events("invited")) == 1
+    assert [line["reason"] for line in gateway.events("unclaimed")] == (
+        ["StoreUnavailable"] if verb_name == "claim_deliveries" else []
+    )
     assert (await gateway.send(MARKED, "a@example.jp"))[:3] == b"250"
     assert len(gateway.hop.messages) == 1
 

@@ -10,7 +10,8 @@ from gateway.keyring import Keyring
 from store import ledger, tracing
 from store.database import Store, open_store
 from store.engines import engine_for
-from store.records import CaseState, ConsentKind, CopyKind, DeliveryState, QueueState, TracedArrival
+from store.records import CaseState, ConsentKind, CopyKind, DeliveryState, QueueState
+from store.stories import TracedArrival
 from tests.store.story import LATER, NOW, Story, arrival, candidate, internal
 
 
