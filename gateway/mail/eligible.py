@@ -204,7 +204,9 @@ def _search(raw: bytes, root: Part) -> _Found:
     body = next((body for body in bodies if inline.marked(body)), None)
     if body is None:
         if header is None:
-            return _Found(None, (), _unmarked(raw, root, leaves), almost or _hidden(raw, root, leaves))
+            unfit = _unmarked(raw, root, leaves)
+            # A marker that was found has its reason already.
+            return _Found(None, (), unfit, almost or (() if unfit else _hidden(raw, root, leaves)))
         if not bodies:
             return _Found(header, (), Reason.NO_BODY, almost)
         body = bodies[0]

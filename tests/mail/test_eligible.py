@@ -175,6 +175,12 @@ def test_a_marker_in_a_comment_beside_a_real_one_is_not_reported() -> None:
     assert eligible.read(raw, stamp_key=b"").almost == ()
 
 
+def test_a_marker_that_is_only_quoted_is_not_also_almost_one() -> None:
+    raw = b"Content-Type: text/html\r\n\r\n<p>ok</p><blockquote>[[relay:rejection]]</blockquote>\r\n"
+    reading = eligible.read(raw, stamp_key=b"")
+    assert (reading.unfit, reading.almost) == (Reason.QUOTED, ())
+
+
 @pytest.mark.parametrize(
     "header",
     [
