@@ -1,8 +1,9 @@
 """Real servers around a real gateway process."""
 
+import asyncio
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from tests.peers.gateway import Gateway
 from tests.peers.postfix import Postfix
+from tests.smtp.recording import RecordingNextHop
 
 
 @dataclass(frozen=True)
@@ -46,3 +48,19 @@ def route(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Route]:
     """A route that the tests of a module share; each uses recipients of its own."""
     with open_route(tmp_path_factory.mktemp("route")) as opened:
         yield opened
+
+
+@pytest.fixture
+async def hop() -> AsyncIterator[RecordingNextHop]:
+    """A next hop that records."""
+    started = await RecordingNextHop().start()
+    yield started
+    await started.stop()
+
+
+@pytest.fixture
+async def gateway(hop: RecordingNextHop, tmp_path: Path) -> AsyncIterator[Gateway]:
+    """An installation in front of it, not started yet."""
+    founded = await asyncio.to_thread(Gateway.found, tmp_path / "gateway", next_hop=hop.port)
+    yield founded
+    await asyncio.to_thread(founded.stop)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,20 +14,6 @@ from tests.smtp.certificates import Authority
 from tests.smtp.recording import RecordingNextHop
 
 pytestmark = pytest.mark.peers("swaks")
-
-
-@pytest.fixture
-async def hop() -> AsyncIterator[RecordingNextHop]:
-    started = await RecordingNextHop().start()
-    yield started
-    await started.stop()
-
-
-@pytest.fixture
-async def gateway(hop: RecordingNextHop, tmp_path: Path) -> AsyncIterator[Gateway]:
-    founded = await asyncio.to_thread(Gateway.found, tmp_path / "gateway", next_hop=hop.port)
-    yield founded
-    await asyncio.to_thread(founded.stop)
 
 
 def add_door(gateway: Gateway, name: str, **values: str | list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The processes of a running gateway: killed, replaced, given other settings, handed their sockets."""
+"""The processes of a running gateway: killed, replaced, handed their sockets."""
 
 import asyncio
 import os
@@ -7,13 +7,10 @@ import smtplib
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from threading import Event, Thread
-from typing import Self
 
 import pytest
 
@@ -28,23 +25,6 @@ from tests.smtp.recording import RecordingNextHop, eventually
 PLAIN = b"From: a@example.com\r\nSubject: plain\r\n\r\nplain\r\n"
 
 
-CLOSING = 421
-
-
-@pytest.fixture
-async def hop() -> AsyncIterator[RecordingNextHop]:
-    started = await RecordingNextHop().start()
-    yield started
-    await started.stop()
-
-
-@pytest.fixture
-async def gateway(hop: RecordingNextHop, tmp_path: Path) -> AsyncIterator[Gateway]:
-    founded = await asyncio.to_thread(Gateway.found, tmp_path / "gateway", next_hop=hop.port)
-    yield founded
-    await asyncio.to_thread(founded.stop)
-
-
 def send(gateway: Gateway, mail: bytes = PLAIN, recipient: str = "b@example.jp") -> None:
     client = smtplib.SMTP("127.0.0.1", gateway.smtp_port, timeout=30)
     try:
@@ -53,26 +33,14 @@ def send(gateway: Gateway, mail: bytes = PLAIN, recipient: str = "b@example.jp")
         client.close()  # Without QUIT: a process that is finishing says 421 to it.
 
 
-def greeting(gateway: Gateway) -> bytes:
-    with socket.create_connection(("127.0.0.1", gateway.smtp_port), timeout=30) as client:
-        return client.recv(512)
-
-
 def events(gateway: Gateway, name: str) -> list[dict[str, object]]:
     return [line for line in gateway.journal() if line["event"] == name]
-
-
-async def hang_up(gateway: Gateway) -> None:
-    assert gateway.process is not None
-    told = len(events(gateway, "reloaded")) + len(events(gateway, "not-reloaded"))
-    gateway.process.send_signal(signal.SIGHUP)
-    await eventually(lambda: len(events(gateway, "reloaded")) + len(events(gateway, "not-reloaded")) > told)
 
 
 async def test_a_process_that_is_killed_is_replaced_and_its_port_stays_open(
     gateway: Gateway, hop: RecordingNextHop
 ) -> None:
-    await asyncio.to_thread(gateway.start)
+    await asyncio.to_thread(gateway.start, "--smtp")
     (mail,) = gateway.children("mail")
     mail.kill()
     await asyncio.to_thread(send, gateway)  # It waits in the socket until the next process takes it.
@@ -94,7 +62,7 @@ async def test_the_pages_may_die_without_the_mail(gateway: Gateway, hop: Recordi
 
 
 async def test_a_stop_waits_for_no_process_that_is_between_two_lives(gateway: Gateway) -> None:
-    await asyncio.to_thread(gateway.start)
+    await asyncio.to_thread(gateway.start, "--smtp")
     for _ in range(2):
         await eventually(lambda: bool(gateway.children("mail")))
         gateway.children("mail")[0].kill()
@@ -105,7 +73,7 @@ async def test_a_stop_waits_for_no_process_that_is_between_two_lives(gateway: Ga
 async def test_when_the_supervisor_is_killed_the_mail_under_way_arrives_and_nothing_is_left(
     gateway: Gateway, hop: RecordingNextHop
 ) -> None:
-    await asyncio.to_thread(gateway.start)
+    await asyncio.to_thread(gateway.start, "--smtp")
     assert gateway.process is not None
     children = gateway.children()
     hop.hold("DOT")
@@ -120,99 +88,6 @@ async def test_when_the_supervisor_is_killed_the_mail_under_way_arrives_and_noth
     for child in children:
         await asyncio.to_thread(child.wait_until_gone)
     assert len(hop.messages) == 1
-
-
-async def test_a_hangup_signal_brings_the_new_settings(gateway: Gateway) -> None:
-    gateway.set("relay", hostname="before.example.com")
-    await asyncio.to_thread(gateway.start)
-    assert b"before.example.com" in await asyncio.to_thread(greeting, gateway)
-    text = (gateway.folder / "goen.toml").read_text()
-    (gateway.folder / "goen.toml").write_text(text.replace("before.example.com", "after.example.com"))
-    await hang_up(gateway)
-    assert b"after.example.com" in await asyncio.to_thread(greeting, gateway)
-    await eventually(lambda: len(gateway.children("mail")) == 1)
-    assert [line["what"] for line in events(gateway, "started")].count("smtp") == 2
-
-
-async def test_settings_that_are_wrong_change_nothing_and_the_journal_says_why(
-    gateway: Gateway, hop: RecordingNextHop
-) -> None:
-    await asyncio.to_thread(gateway.start)
-    before = gateway.children()
-    gateway.set("web", listne="127.0.0.1:1")
-    await hang_up(gateway)
-    (line,) = events(gateway, "not-reloaded")
-    assert "web.listne" in str(line["why"])
-    assert "did you mean web.listen?" in str(line["why"])
-    assert gateway.children() == before
-    await asyncio.to_thread(send, gateway)
-    assert len(hop.messages) == 1
-
-
-async def test_a_generation_that_does_not_start_changes_nothing(
-    gateway: Gateway, hop: RecordingNextHop
-) -> None:
-    await asyncio.to_thread(gateway.start)
-    before = gateway.children()
-    gateway.set("store", key_file="another.key")  # It does not open what the first one closed.
-    await hang_up(gateway)
-    (line,) = events(gateway, "not-reloaded")
-    assert "did not start" in str(line["why"])
-    await asyncio.to_thread(send, gateway)
-    assert len(hop.messages) == 1
-    assert gateway.children() == before
-
-
-@dataclass
-class Senders:
-    """Clients that send without a pause until they are stopped; whatever goes wrong is kept.
-
-    A session may be told to come again before its content (421), as when any mail server restarts.
-    """
-
-    gateway: Gateway
-    sent: int = 0
-    wrong: list[str] = field(default_factory=list)
-    _enough: Event = field(default_factory=Event)
-
-    async def __aenter__(self) -> Self:
-        self._threads = [Thread(target=self._send) for _ in range(3)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._enough.set()
-        for thread in self._threads:
-            await asyncio.to_thread(thread.join)  # The next hop they wait for runs in this loop.
-
-    def _send(self) -> None:
-        while not self._enough.is_set():
-            try:
-                send(self.gateway)
-            except smtplib.SMTPResponseException as error:
-                if error.smtp_code != CLOSING:
-                    self.wrong.append(repr(error))
-            except smtplib.SMTPRecipientsRefused as error:
-                if {code for code, _ in error.recipients.values()} != {CLOSING}:
-                    self.wrong.append(repr(error))
-            except (OSError, smtplib.SMTPException) as error:
-                self.wrong.append(repr(error))
-            else:
-                self.sent += 1
-
-
-async def test_no_client_notices_that_generations_change(gateway: Gateway, hop: RecordingNextHop) -> None:
-    await asyncio.to_thread(gateway.start)
-    async with Senders(gateway) as senders:
-        for count in (2, 3, 1):
-            text = (gateway.folder / "goen.toml").read_text()
-            lines = [f"workers = {count}" if x.startswith("workers") else x for x in text.split("\n")]
-            (gateway.folder / "goen.toml").write_text("\n".join(lines))
-            await hang_up(gateway)
-            await asyncio.sleep(0.5)
-    assert senders.wrong == []
-    assert senders.sent == len(hop.messages) > 0
 
 
 async def test_a_process_that_stands_still_is_killed_and_replaced(

@@ -5,32 +5,14 @@ import re
 import smtplib
 import subprocess
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from gateway.demo.browser import accept, open_page
 from gateway.ports import bind
 from tests.e2e.mails import LINK, marked, text_of
 from tests.peers.gateway import GOEN, Gateway
 from tests.smtp.recording import RecordingNextHop, eventually
-
-
-@pytest.fixture
-async def hop() -> AsyncIterator[RecordingNextHop]:
-    started = await RecordingNextHop().start()
-    yield started
-    await started.stop()
-
-
-@pytest.fixture
-async def gateway(hop: RecordingNextHop, tmp_path: Path) -> AsyncIterator[Gateway]:
-    founded = await asyncio.to_thread(Gateway.found, tmp_path / "gateway", next_hop=hop.port)
-    yield founded
-    await asyncio.to_thread(founded.stop)
 
 
 def send(gateway: Gateway, mail: bytes, recipient: str) -> None:
