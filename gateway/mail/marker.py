@@ -127,12 +127,14 @@ class Search:
 def find(text: str, *, html: bool, flowed: bool = False, delsp: bool = False) -> Search:
     """Find each marker in a decoded leaf, and what was meant to be one."""
     plain = markup.read_html(text) if html else markup.read_text(text, flowed=flowed, delsp=delsp)
+    whole_ones = list(islice(_whole(plain), MAX_MARKERS + 1))
+    pieces = plain.all_pieces([(start, end) for start, _, _, end in whole_ones])
     found: list[Found] = []
     # The second bracket of a whole marker begins no broken one.
     whole: set[int] = set()
-    for start, at, stop, end in islice(_whole(plain), MAX_MARKERS + 1):
+    for start, at, stop, end in whole_ones:
         marker = parse_attributes(plain.folded[at:stop], plain.text[at:stop])
-        found.append(Found(marker, plain.pieces(start, end)))
+        found.append(Found(marker, next(pieces)))
         whole.update(range(start, min(start + _BRACKETS_REACH, end)))
     almost = dict.fromkeys(_broken(plain.folded, whole))
     quoted = quotes.quoted_in_html(plain) if html else ()

@@ -65,6 +65,7 @@ _KEEPS_LINES = re.compile(r"(?i)white-space\s{0,9}:\s{0,9}(?:pre\b|break-spaces)
 _MILESTONE = 64
 """Tokens between two places from which the way back is walked."""
 _Span = tuple[int, int]
+_Stretch = tuple[int, int, int, int, re.Match[str] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +91,30 @@ class Plain:
 
     def pieces(self, start: int, end: int) -> tuple[_Span, ...]:
         """Return the source ranges of `folded[start:end]`, the tags between them left out."""
-        found: list[_Span] = []
-        for at, length, first, last, match in self._stretches(start):
-            if at >= end:
-                break
-            if at + length <= start or (match is not None and match.lastgroup in _NO_TEXT):
-                continue
-            if length == last - first:
-                first, last = first + max(start - at, 0), last - max(at + length - end, 0)  # noqa: PLW2901  # its seen part
-            if found and found[-1][1] == first:
-                found[-1] = (found[-1][0], last)
-            elif first < last:
-                found.append((first, last))
-        return tuple(found)
+        return next(self.all_pieces([(start, end)]))
+
+    def all_pieces(self, spans: Sequence[_Span]) -> Iterator[tuple[_Span, ...]]:
+        """Yield the pieces of each range of `folded`; the ranges ascend, and the source is walked once."""
+        walk = self._stretches(0)
+        stretch: _Stretch | None = None
+        for start, end in spans:
+            found: list[_Span] = []
+            if stretch is None or self._milestone(start)[0] > stretch[0] + stretch[1]:
+                walk = self._stretches(start)
+                stretch = next(walk)
+            while stretch is not None and stretch[0] < end:
+                at, length, first, last, match = stretch
+                if at + length > start and (match is None or match.lastgroup not in _NO_TEXT):
+                    if length == last - first:
+                        first, last = first + max(start - at, 0), last - max(at + length - end, 0)
+                    if found and found[-1][1] == first:
+                        found[-1] = (found[-1][0], last)
+                    elif first < last:
+                        found.append((first, last))
+                if at + length > end:
+                    break
+                stretch = next(walk, None)
+            yield tuple(found)
 
     def places(self, indices: Sequence[int]) -> list[int]:
         """Return the source index of each index, ascending, before the tags that open what stands there."""
@@ -128,13 +140,16 @@ class Plain:
                 opened = None
         return found + [len(self.source)] * (len(indices) - len(found))
 
-    def _stretches(self, start: int) -> Iterator[tuple[int, int, int, int, re.Match[str] | None]]:
+    def _milestone(self, index: int) -> _Span:
+        number = bisect_right(self.milestones, index, key=lambda place: place[0]) - 1
+        return self.milestones[number] if number >= 0 else (0, 0)
+
+    def _stretches(self, start: int) -> Iterator[_Stretch]:
         """Yield index, length, source range and token of what the reading is made of.
 
         It begins at or before `start`; what is no token has none, and reads as it stands.
         """
-        number = bisect_right(self.milestones, start, key=lambda place: place[0]) - 1
-        at, spot = self.milestones[number] if number >= 0 else (0, 0)
+        at, spot = self._milestone(start)
         for match in self.token.finditer(self.source, spot):
             first, last = match.span()
             if first > spot:

@@ -91,6 +91,16 @@ def test_a_style_keeps_the_lines_of_the_source(page: str, shown: str) -> None:
     assert markup.read_html(page).text.replace(markup.BREAK, "|").replace("\n\n", "^") == shown
 
 
+@pytest.mark.parametrize("noise", ["", "x" * 50, "&nbsp;" * 70, "<b>y</b>" * 70])
+def test_the_pieces_of_several_ranges_are_those_of_each(noise: str) -> None:
+    plain = markup.read_html(f"ab\u200bc<i>d</i>{noise}ef<p>g</p>&amp;{noise}h<!-- i -->{noise}jk")
+    ends = range(len(plain.folded) + 1)
+    for step in (1, 2, 3, 7, 64):
+        for gap in (0, 1, 5):
+            spans = [(at, at + step) for at in ends[: -step or None : step + gap]]
+            assert list(plain.all_pieces(spans)) == [plain.pieces(*span) for span in spans]
+
+
 @pytest.mark.parametrize(
     ("page", "shown"),
     [
