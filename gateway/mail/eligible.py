@@ -94,6 +94,8 @@ _REPORTS = ("multipart/report", "message/disposition-notification", "message/del
 _ONCE = ("content-type", "content-transfer-encoding")
 MAX_HEADER = 1 << 18
 """Octets of the header of a mail that is rewritten; real mail stays under a tenth of it."""
+MAX_ALTERNATIVES = 20
+"""Alternatives of a text that is rewritten in all of them; real mail has three."""
 MAX_MARKER_FIELD = 2 * 1024
 """Octets of an X-Relay-Rejection field that is read."""
 _RPMSG = re.compile(rb"(?i)\bname\s*=\s*\"?message\.rpmsg")
@@ -222,6 +224,8 @@ def _search(raw: bytes, root: Part) -> _Found:
     invited = {id(leaf) for leaf in body}
     changed = [leaf for leaf in leaves if id(leaf) in invited or leaf.found]
     unfit = next((reason for leaf in changed if (reason := _unfit_leaf(leaf)) is not None), None)
+    if len(body) > MAX_ALTERNATIVES:
+        unfit = Reason.TOO_DEEP
     if unfit is None and any(leaf.found and leaf.place is None for leaf in body):
         unfit = Reason.HIDDEN
     if unfit is None and any(_holds_marker(raw, part) for part in root.walk() if _other_text(part)):

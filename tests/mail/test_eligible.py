@@ -78,6 +78,13 @@ def test_the_number_of_parts_is_bounded() -> None:
     assert verdict(raw) is Reason.TOO_DEEP
 
 
+@pytest.mark.parametrize("number", [20, 21])
+def test_the_number_of_alternatives_is_bounded(number: int) -> None:
+    raw = b"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n" + BODY
+    raw += b"--b\r\n\r\na\r\n" * (number - 1) + b"--b--\r\n"
+    assert verdict(raw) is (None if number == 20 else Reason.TOO_DEEP)
+
+
 def test_the_marker_may_stand_after_a_picture() -> None:
     """Apple Mail puts pictures between pieces of text; the piece with the marker is rewritten."""
     raw = (

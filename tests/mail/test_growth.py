@@ -62,6 +62,11 @@ def many_parts(size: int) -> bytes:
     return head + filled(b"\r\n--b\r\n\r\n[[relay", size)
 
 
+def many_alternatives(size: int) -> bytes:
+    head = HEAD + b"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n" + BODY
+    return head + filled(b"\r\n--b\r\n\r\na", size)
+
+
 def unclosed(size: int) -> bytes:
     return HEAD + PLAIN + b"X-Relay-Rejection: job=a\r\n\r\n" + filled(b"-- \r\n", size)
 
@@ -181,6 +186,7 @@ MAILS: dict[str, tuple[int, Mail]] = {
     "blanks": (20_000, text(b" \t", end=b"x\r\n")),
     "blanks in quoted-printable": (40_000, text(b" ", PLAIN + QUOTED_PRINTABLE, end=b"x\r\n")),
     "parts": (20_000, many_parts),
+    "alternatives": (8_000, many_alternatives),
 }
 
 
