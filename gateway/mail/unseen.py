@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from gateway.mail import elements
+from gateway.mail.quotes import inside
 
 _WHITE = r"[ \t\n\f\r]"
 _VALUE = r"""(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|(?!["'>])[^ \t\n\f\r>]*+)"""
@@ -52,9 +53,7 @@ def unseen(source: str, places: Sequence[int]) -> tuple[bool, ...]:
     for place in places:
         while span is not None and span[1] <= place:
             span = next(spans, None)
-        found.append(
-            (span is not None and span[0] < place) or any(start < place < end for start, end in hidden)
-        )
+        found.append((span is not None and span[0] < place) or inside(hidden, place))
     return tuple(found)
 
 
