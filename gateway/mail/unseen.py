@@ -24,11 +24,13 @@ _TOKEN = re.compile(
 )
 _NO_TEXT = re.compile(r"(?i)(?:script|style|title|textarea|iframe|noembed|noframes|xmp|plaintext)\Z")
 """Elements in which a tag is shown as it is written, or nothing is shown at all."""
-_NEVER_SHOWN = frozenset(["template", "select", "datalist", "svg", "math", "canvas"])
+_NEVER_SHOWN = frozenset(
+    ["template", "select", "datalist", "svg", "math", "canvas", "audio", "video", "dialog", "frameset"]
+)
 """Elements that show no text, or none in which a table can stand."""
 _MAY_HIDE = re.compile(
     r"(?i)display\s{0,9}:\s{0,9}none|visibility\s{0,9}:|max-height\s{0,9}:|opacity\s{0,9}:|\bhidden\b"
-    r"|preheader|<(?:template|select|datalist|svg|math|canvas)\b"
+    r"|preheader|<(?:template|select|datalist|svg|math|canvas|audio|video|dialog|frameset)\b"
 )
 _IN_TAG = re.compile(rf"([^ \t\n\f\r/>=]++)(?:{_WHITE}*+={_WHITE}*+({_VALUE})?+)?+")
 _HIDES = re.compile(
