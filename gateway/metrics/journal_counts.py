@@ -6,6 +6,7 @@ label goes only the code it begins with.
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from gateway.metrics import figures
@@ -33,15 +34,16 @@ class JournalCounts:
             count(self._counts, fields)
 
 
-def code(reason: object) -> str:
+@lru_cache(maxsize=256)
+def code(reason: str) -> str:
     """Return what of a reason may be a label."""
-    found = _CODE.match(str(reason))
+    found = _CODE.match(reason)
     return found[0] if found else "other"
 
 
 def _message(outcome: str) -> Callable[[Counts, Fields], None]:
     def count(counts: Counts, fields: Fields) -> None:
-        reason = code(fields.get("reason", "marked"))
+        reason = code(str(fields.get("reason", "marked")))
         counts.add(figures.MESSAGES, outcome, reason, f"{str(fields['reply'])[:1]}xx")
         if reason in _UNSIGNED:
             counts.add(figures.SIGNATURE_FAILURES, reason)
@@ -56,7 +58,7 @@ def _copy(counts: Counts, fields: Fields) -> None:
 
 
 def _turned_away(counts: Counts, fields: Fields) -> None:
-    counts.add(figures.TURNED_AWAY, str(fields["door"]), code(fields["reason"]))
+    counts.add(figures.TURNED_AWAY, str(fields["door"]), code(str(fields["reason"])))
 
 
 def _process_ended(counts: Counts, fields: Fields) -> None:

@@ -104,6 +104,7 @@ class Memory:
         for number in range(LANES):
             if self._lock(number):
                 self._ours = number
+                # It keeps a copy of the descriptor: were that closed, the lock would be gone (fcntl(2)).
                 return Lane(mmap.mmap(self.descriptor, LANE_OCTETS, offset=number * LANE_OCTETS))
         return Lane(bytearray(LANE_OCTETS))
 

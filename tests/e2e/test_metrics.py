@@ -16,7 +16,7 @@ from gateway import __version__
 from tests.e2e.mails import marked
 from tests.peers.gateway import Gateway
 from tests.peers.ports import free_port
-from tests.smtp.recording import PATIENCE, RecordingNextHop
+from tests.smtp.recording import PATIENCE, RecordingNextHop, eventually
 
 PLAIN = b"From: a@example.com\r\nSubject: plain\r\n\r\nplain\r\n"
 
@@ -146,8 +146,12 @@ async def test_a_process_that_ends_takes_no_figure_with_it_also_where_there_are_
     assert only(found, "goen_process_ends_total") == {"{process=mail-1}": 1, "{process=mail-2}": 1}
 
     await watched.send()
+    before, watched.port = watched.port, free_port()
+    settings = watched.gateway.folder / "goen.toml"
+    settings.write_text(settings.read_text().replace(f"127.0.0.1:{before}", f"127.0.0.1:{watched.port}"))
     assert watched.gateway.process is not None
     watched.gateway.process.send_signal(signal.SIGHUP)
+    await eventually(lambda: "reloaded" in watched.gateway.journal_text())
     await watched.until(lambda now: now.get("goen_reloads_total{outcome=reloaded}") == 1)
     await watched.send()
     found = await watched.until(lambda now: now.get("goen_processes{part=mail}") == 2)

@@ -130,6 +130,7 @@ def test_labels_without_end_count_as_other_and_take_no_more_room() -> None:
     found = add_up([reading_of(region)])
     assert len(found) == MOST + 1
     assert found[(JOURNAL_EVENTS.name, "other")] == (50,)
+    assert len(counts._found) == MOST
 
 
 def test_a_full_lane_drops_what_is_new_and_goes_on_with_what_it_has() -> None:
