@@ -117,9 +117,13 @@ class _Signs:
 def _read(text: _Pieces) -> _Signs:
     torn = quoted_printable = False
     for letters in _letters(text()):
-        if _has_both_words(letters) or _OPEN_ENTITY.search(letters) is not None:
+        # A sign without its rarest letter cannot be there; one letter is found ten times as fast as more.
+        if b"&" in letters and _OPEN_ENTITY.search(letters) is not None:
             return _Signs(marked=True, quoted_printable=quoted_printable)
-        torn = torn or any(pattern.search(letters) is not None for pattern in _SECOND_WORD)
+        if b"j" in letters:
+            if _has_both_words(letters):
+                return _Signs(marked=True, quoted_printable=quoted_printable)
+            torn = torn or any(pattern.search(letters) is not None for pattern in _SECOND_WORD)
         quoted_printable = quoted_printable or _QUOTED_PRINTABLE in letters
     return _Signs(marked=torn and _has_first_word(text), quoted_printable=quoted_printable)
 

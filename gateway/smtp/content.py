@@ -3,6 +3,7 @@
 Only CRLF.CRLF ends the data. Every laxer reading (LF.LF, LF.CRLF, CR.CR) lets one mail be smuggled inside
 another, because two servers then disagree about where the mail ends (CVE-2023-51764).
 Content is handled in whole reads, never line by line: at 5 MB that is six times as fast.
+Most mails have no line that begins with a dot; that is found out once, when they come.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,19 @@ END_OF_DATA = b"\r\n.\r\n"
 
 SLICE_OCTETS = 1 << 18
 """How much is stuffed and handed to the socket at a time: large for speed, small for an even loop."""
+
+
+_DOT_LINE = b"\r\n."
+"""What a line begins behind that begins with a dot: the end of data, or a dot to take out."""
+
+
+class Dotless(bytes):
+    """Content known to have no line that begins with a dot: it goes over the wire as it is.
+
+    Whatever is made of it, a slice or a longer mail, is plain bytes again, of which nothing is known.
+    """
+
+    __slots__ = ()
 
 
 class ContentReader:
@@ -34,6 +48,7 @@ class ContentReader:
         # The CRLF of the DATA command stands before the first line, so that a dot there is seen as well.
         self._undecided = b"\r\n"
         self._started = False
+        self._dotless = True
         self.too_big = False
         """Whether the content was longer than allowed; it is lost then."""
         self.crowded_out = False
@@ -42,21 +57,25 @@ class ContentReader:
     def feed(self, data: bytes) -> bytes | None:
         """Take what arrived; return None while the end is missing, then what stands behind the end."""
         data = self._undecided + data
-        end = data.find(END_OF_DATA)
+        dot = data.rfind(_DOT_LINE)  # CPython searches backwards twice as fast
+        end = data.find(END_OF_DATA) if dot >= 0 else -1
         if end >= 0:
-            self._keep(data[: end + 2])
+            self._keep(data[: end + 2], dots=data.rfind(_DOT_LINE, 0, end) >= 0)
             return data[end + len(END_OF_DATA) :]
         held = _length_of_possible_end(data)
         self._undecided = data[len(data) - held :]
-        self._keep(data[: len(data) - held])
+        self._keep(data[: len(data) - held], dots=dot >= 0)
         return None
 
     def content(self) -> bytes:
         """Return the message: CRLF line ends as they came, no final dot; empty when it is lost."""
-        return b"".join(self._pieces)
+        content = b"".join(self._pieces)
+        return Dotless(content) if self._dotless else content
 
-    def _keep(self, stuffed: bytes) -> None:
-        piece = stuffed.replace(b"\r\n.", b"\r\n")
+    def _keep(self, stuffed: bytes, *, dots: bool) -> None:
+        """Keep a piece; `dots` tells that one of its lines, or what follows it, may begin with a dot."""
+        piece = stuffed.replace(_DOT_LINE, b"\r\n") if dots else stuffed
+        self._dotless = self._dotless and not dots
         if not self._started and piece:
             # The CRLF of the DATA command is not content; it was held back until it could be kept whole.
             piece = piece[2:]
@@ -82,14 +101,15 @@ def stuffed_slices(content: bytes, *, with_final_dot: bool) -> Iterator[bytes]:
 
     `content` has CRLF line ends. Where the last is missing it is added, because the final dot stands alone.
     """
+    stuff = _as_it_is if isinstance(content, Dotless) else _stuff
     start = 0
     while len(content) - start > SLICE_OCTETS:
         end = start + SLICE_OCTETS
         cut = content.rfind(b"\r", end - 2, end)
         end = end if cut < 0 else cut  # never between the bytes of CRLF and a dot
-        yield _stuff(content[start:end], first=start == 0)
+        yield stuff(content[start:end], first=start == 0)
         start = end
-    last = _stuff(content[start:], first=start == 0)
+    last = stuff(content[start:], first=start == 0)
     if content and not content.endswith(b"\r\n"):
         last += b"\r\n"
     yield last + b".\r\n" if with_final_dot else last
@@ -98,6 +118,11 @@ def stuffed_slices(content: bytes, *, with_final_dot: bool) -> Iterator[bytes]:
 def _stuff(piece: bytes, *, first: bool) -> bytes:
     stuffed = piece.replace(b"\r\n.", b"\r\n..")
     return b"." + stuffed if first and piece.startswith(b".") else stuffed
+
+
+def _as_it_is(piece: bytes, *, first: bool) -> bytes:
+    del first
+    return piece
 
 
 def _length_of_possible_end(data: bytes) -> int:

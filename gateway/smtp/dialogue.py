@@ -20,7 +20,7 @@ from gateway import replies
 from gateway.replies import Deferred, Refused, Reply
 from gateway.smtp.commands import split_line
 from gateway.smtp.connection import SERVICE_CLOSING
-from gateway.smtp.lines import READ_OCTETS, LineReader, LineTooLong, PeerGone
+from gateway.smtp.lines import BUFFER_OCTETS, LineReader, LineTooLong, PeerGone
 from gateway.smtp.sessions import Sessions
 
 COMMAND_OCTETS = 512
@@ -42,7 +42,7 @@ Verb = Callable[[bytes], Awaitable[None]]
 class Dialogue(SMTP):
     """One client's session, without its vocabulary."""
 
-    line_length_limit = READ_OCTETS
+    line_length_limit = BUFFER_OCTETS
     _lines: LineReader
 
     def __init__(

@@ -7,7 +7,11 @@ came before a TLS handshake can be thrown away at once (CVE-2011-0411).
 import asyncio
 from contextlib import suppress
 
-READ_OCTETS = 1 << 16
+READ_OCTETS = 1 << 18
+"""The most that is taken at once."""
+
+BUFFER_OCTETS = 1 << 16
+"""Of what a client sends while nobody reads, twice as much may wait here, plus what one read brings."""
 
 
 class PeerGone(Exception):

@@ -41,6 +41,7 @@ def test_content_survives_stuffing_and_any_cut(message: bytes, cuts: list[int], 
     assert wire.find(b"\r\n.\r\n") in {-1, len(wire) - 5}
     reader, rest = read(chunks(wire + b"NOOP\r\n", cuts))
     assert reader.content() == message
+    assert b"".join(stuffed_slices(reader.content(), with_final_dot=True)) == wire
     assert rest == b"NOOP\r\n"
 
 
