@@ -258,8 +258,10 @@ def trace(
 
     # A service manager or a shell may have closed it.
     source = (sys.stdin.buffer if sys.stdin else None) if str(journal) == "-" else journal
-    with _store(ctx) as store, JournalReader(source) if source else nullcontext() as reader:
-        found = trace.look_up(identifier, store, reader)
+    with JournalReader(source) if source else nullcontext() as reader:
+        found = trace.look_up(identifier, lambda: _store(ctx), reader)
+    if not found.ledger_asked:
+        click.echo("The ledger cannot be asked now; this is what the journal has.", err=True)
     if as_json:
         click.echo(trace_view.as_json(identifier, found, personal=show_personal))
     else:

@@ -8,13 +8,14 @@ The ledger knows marked mail; other mail is in the journal alone.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from gateway.operator.trace_journal import JournalLine, JournalReader
 from store import tracing
 from store.database import Store
+from store.errors import StoreUnavailable
 from store.stories import StoredMessage
 
 _OURS = re.compile(r"G-[A-Z2-7]{16}")
@@ -35,6 +36,8 @@ class Found:
 
     messages: tuple[StoredMessage, ...]
     lines: tuple[JournalLine, ...]
+    ledger_asked: bool = True
+    """Whether the ledger could be asked; if not, `messages` is empty."""
 
     def __bool__(self) -> bool:
         """Whether anything is."""
@@ -48,19 +51,34 @@ def kind_of(asked: str) -> Kind:
     return Kind.MESSAGE_ID if "@" in asked or asked.startswith("<") else Kind.QUEUE_ID
 
 
-def look_up(asked: str, store: Store, journal: JournalReader | None) -> Found:
-    """Find a message in the ledger, and in a journal if one is given; raises `StoreError`."""
+def look_up(asked: str, open_store: Callable[[], Store], journal: JournalReader | None) -> Found:
+    """Find a message in the ledger, and in a journal if one is given.
+
+    With a journal, a ledger that cannot be asked now is no failure; else raises `StoreError`.
+    """
+    try:
+        with open_store() as store:
+            return _look_up(asked, store, journal)
+    except StoreUnavailable:
+        if journal is None:
+            raise
+        return _look_up(asked, None, journal)
+
+
+def _look_up(asked: str, store: Store | None, journal: JournalReader | None) -> Found:
     kind = kind_of(asked)
     ids: list[str] = [asked] if kind is Kind.OURS else []
     if kind is Kind.QUEUE_ID and journal is not None:
         told = (line for line in journal.lines([asked]) if line.fields.get("queue_id") == asked)
         ids = list(dict.fromkeys(line.trace_id for line in told if line.trace_id))
-    if kind is Kind.MESSAGE_ID:
+    messages: tuple[StoredMessage, ...] = ()
+    if store is not None and kind is Kind.MESSAGE_ID:
         messages = store.call(tracing.find_by_message_id, asked)
-    else:
+    elif store is not None:
         found = (message for each in ids for message in store.call(tracing.find_by_trace_id, each))
         messages = tuple({message.id: message for message in found}.values())
-    return Found(messages, tuple(_lines(journal, ids, messages)) if journal is not None else ())
+    lines = tuple(_lines(journal, ids, messages)) if journal is not None else ()
+    return Found(messages, lines, ledger_asked=store is not None)
 
 
 def hint(asked: str, *, journal: bool) -> str:

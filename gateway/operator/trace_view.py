@@ -33,6 +33,7 @@ def as_json(asked: str, found: Found, *, personal: bool) -> str:
     return json.dumps(
         {
             "id": asked,
+            "ledger_asked": found.ledger_asked,
             "messages": [_message_object(message, personal=personal) for message in found.messages],
             "journal": [{"timestamp": n.at, "event": n.event, **n.fields} for n in found.lines],
         },

@@ -144,6 +144,21 @@ def test_mail_that_passed_is_found_in_the_journal_alone(ask: Ask, journal: Path,
     assert [(line["id"], line["queue_id"]) for line in found["journal"]] == [(PLAIN, "4XyZ")]
 
 
+def test_a_ledger_that_cannot_be_asked_does_not_keep_the_journal_from_telling(
+    ask: Ask, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOEN_STORE__URL", "postgresql://127.0.0.1:1/goen")
+    result = ask(MARKED, "--journal", str(journal), "--json")
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert (found["ledger_asked"], found["messages"]) == (False, [])
+    assert [line["event"] for line in found["journal"]] == ["contradiction"]
+    assert "The ledger cannot be asked now" in result.stderr
+    alone = ask(MARKED)
+    assert alone.exit_code == 1
+    assert "The database cannot be used now" in alone.stderr
+
+
 @pytest.mark.parametrize(
     ("asked", "with_journal", "words"),
     [
