@@ -165,12 +165,12 @@ def build(
     return House(
         *(store, journal, next_hop, delivery, door_rules, household, way_out, worker, app, patience),
         counts=counts,
-        metrics_app=_metrics_app(settings, metrics, store) if metrics else None,
+        metrics_app=_metrics_app(settings, metrics, store, journal) if metrics else None,
     )
 
 
-def _metrics_app(settings: Settings, metrics: Metrics, store: Store) -> Starlette:
-    return build_metrics_app(metrics.expose_with(store), settings.metrics.allowed_networks)
+def _metrics_app(settings: Settings, metrics: Metrics, store: Store, journal: Journal) -> Starlette:
+    return build_metrics_app(metrics.expose_with(store), settings.metrics.allowed_networks, journal)
 
 
 def new_trace_id() -> str:

@@ -36,9 +36,10 @@ class LedgerStates:
     async def answers(self) -> Sequence[Answer]:
         """Return the states; nothing when the database does not answer now."""
         if self._clock() >= self._good_until:
-            if self._question is None:
-                self._question = asyncio.create_task(self._ask())
-            await asyncio.wait({self._question}, timeout=PATIENCE_SECONDS)
+            question = self._question = self._question or asyncio.create_task(self._ask())
+            await asyncio.wait({question}, timeout=PATIENCE_SECONDS)
+            if question.done():
+                question.result()  # A mistake of this program is raised.
         return self._answers if self._clock() < self._good_until else ()
 
     async def _ask(self) -> None:

@@ -57,6 +57,18 @@ async def test_a_database_that_is_down_has_no_states_and_is_asked_again() -> Non
     assert store.asked == 2
 
 
+async def test_a_mistake_is_raised_and_asked_for_again() -> None:
+    async def fail() -> Census:
+        raise ZeroDivisionError
+
+    store = CountingStore(fail)
+    ledger = LedgerStates(store)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            await ledger.answers()
+    assert store.asked == 2
+
+
 async def test_old_states_are_not_shown_for_those_of_now() -> None:
     now = 0.0
     down = False
