@@ -88,13 +88,15 @@ IS_BEGIN = re.compile(
 
 _WROTE = _any(
     "wrote|writes|schrieb|écrit|écrivait|escribió|escreveu|ha scritto|geschreven|schreef|skrev",
-    r"kirjoitti|napisał(?:\(a\)|a)?|napsala?|написала?(?:\(а\))?|пишет",
+    r"kirjoitti|napisał(?:\(a\)|a)?|pisze|napsala?|yazdı",
+    r"hat am .{6,40} geschrieben|написала?(?:\(а\))?|пишет",
 )
 _WROTE_IN_CHINESE_OR_KOREAN = "(?:写道|寫道|작성)"
 _NAMED = r"(?: さん | 様 | 氏 | [>)\]\"”」] )"
 _SO = r"\s* (?:次のように|以下のように)? \s*"
 _SAID = rf"""
     (?: (?=.*[\d@]) .{{2,}} (?: \b {_WROTE} | {_WROTE_IN_CHINESE_OR_KOREAN} ) \s* [:：]
+    | .* @ [^\s<>@]{{3,99}} [>)]? \s (?: {_WROTE} | ezt \s írta ) \s (?=.*\d) .{{6,60}} [:：]
     | .+ {_NAMED} \s* (?:は|が|、)? {_SO} (?:書きました|wrote) \s* [:：。]? [-\s]*
     | (?=.*[\d@]) .{{2,}} (?:は|が) {_SO} 書きました \s* [:：。]?
     | .+ {_NAMED} \s* (?:から)? の(?:メール|メッセージ|発言) \s* [:：]

@@ -28,11 +28,13 @@ _CANDIDATE = re.compile(
     | (?P<divider> [-_=*~─━‐－—＝＊]{{2,}} )
     | (?P<field> [*_]{{0,2}} {attributions.FROM} [*_\s]{{0,3}} [:：] )
     | (?P<notes> to: )
-    | (?P<attribution> [^\n]*? (?: [:：] | 書きました[。]? | さんからの(?:メール|メッセージ) ) [^\S\n]*+ $ )
+    | (?P<attribution> [^\n]*?
+        (?: [:：][{ZERO_WIDTH}]*+ | 書きました[。]? | さんからの(?:メール|メッセージ) ) [^\S\n]*+ $ )
     )"""
 )
 
 
+_UNSEEN = re.compile(f"[{ZERO_WIDTH}]+")
 _MARK = re.compile(r"[^\S\n]*+(?:(?P<plain>[>＞])|[A-Za-z]{1,5}[>＞]|[|｜》:：}%#])")
 """Quote marks that only count below the words of a mailer; others draw tables with them."""
 _WORD = re.compile(r"\S")
@@ -95,7 +97,7 @@ def inside(spans: Sequence[_Span], at: int) -> bool:
 
 def _quote_below(text: str, start: int, end: int, marked: Sequence[_Span]) -> _Span | None:
     """Return the quote that the line at `start` announces; None if its own marks say where it is."""
-    line = text[start:end].strip()
+    line = _UNSEEN.sub("", text[start:end]).strip()
     if attributions.IS_DIVIDER.fullmatch(line) or attributions.IS_BEGIN.fullmatch(line):
         return start, len(text)
     if attributions.IS_FROM.match(line) is not None and (first := _block_start(text, start, end)) is not None:
@@ -106,7 +108,10 @@ def _quote_below(text: str, start: int, end: int, marked: Sequence[_Span]) -> _S
     if (first := _notes_start(text, start, end)) is not None:
         return first, len(text)
     for first in (start, *(above[0] for above in islice(_above(text, start, adjacent=True), _MORE_LINES))):
-        if attributions.IS_ATTRIBUTION.fullmatch(" ".join(text[first:end].split())) is not None:
+        if (
+            attributions.IS_ATTRIBUTION.fullmatch(" ".join(_UNSEEN.sub("", text[first:end]).split()))
+            is not None
+        ):
             return _by_marks(text, first, end, marked)
     return None
 
