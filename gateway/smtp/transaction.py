@@ -215,7 +215,10 @@ class PooledTransaction:
         except Broken as broken:
             connection.give_up(broken)
             raise OutcomeUnknown(replies.next_hop_lost(), _reason(connection, broken)) from broken
-        self._open = False  # whatever the reply, the transaction is over (RFC 5321, section 4.1.1.4)
+        # Whatever the reply, the transaction should be over (RFC 5321, section 4.1.1.4). But Postfix keeps it
+        # when smtpd_end_of_data_restrictions refuse the content: it would refuse the next MAIL, and add the
+        # next RCPT to the old ones.
+        self._open = not reply.accepted
         return reply
 
     def _check_recipient(self, connection: Connection, recipient: Recipient) -> None:

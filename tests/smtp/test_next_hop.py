@@ -495,6 +495,18 @@ async def test_release_resets_an_open_mail(open_pool: OpenPool, hop: RecordingNe
     assert hop.connections == 1
 
 
+@pytest.mark.parametrize("answer", [b"550 5.7.1 no\r\n", b"451 4.7.1 later\r\n"])
+async def test_a_connection_is_reset_after_its_content_was_refused(
+    open_pool: OpenPool, hop: RecordingNextHop, answer: bytes
+) -> None:
+    """Postfix keeps the mail open when its smtpd_end_of_data_restrictions refuse the content."""
+    pool = open_pool()
+    hop.answer("DOT", answer)
+    assert (await deliver(pool)).to_wire() == answer
+    await eventually(lambda: idle_of(pool) != [])
+    assert hop.heard(b"RSET") == [b"RSET"]
+
+
 async def test_release_does_not_wait_for_the_next_hop(open_pool: OpenPool, hop: RecordingNextHop) -> None:
     """A reply to the client may be due; nobody's mail waits for a RSET."""
     pool = open_pool()
