@@ -107,7 +107,7 @@ class MessageJourney:
     ) -> Verdict:
         if fault := await _beside(trace.fault, content):
             raise Refused(_FAULTS[fault](), fault.value)
-        if trace.hops(content) > MAX_HOPS:
+        if trace.hops_beyond(content, MAX_HOPS):
             raise Refused(replies.too_many_hops())
         if not await _beside(marker.might_be_marked, content):
             return await self._pass(envelope, content, primary, deadline, PassReason.UNMARKED)

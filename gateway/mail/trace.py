@@ -41,6 +41,13 @@ def hops(raw: bytes) -> int:
     return sum(field.name == "received" for field in scan_header(raw))
 
 
+def hops_beyond(raw: bytes, most: int) -> bool:
+    """Whether the top header has more than `most` Received fields."""
+    end = raw.find(b"\r\n\r\n")
+    # Each field has a line at least, and lines are counted in a moment.
+    return raw.count(b"\n", 0, end if end >= 0 else len(raw)) >= most and hops(raw) > most
+
+
 def fault(content: bytes, *, stretch: int = _STRETCH) -> Fault | None:
     """Return the first kind of fault that the content has.
 

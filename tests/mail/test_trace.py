@@ -16,6 +16,22 @@ def test_hops_are_the_received_fields_of_the_top_header() -> None:
 
 
 @pytest.mark.parametrize(
+    ("raw", "beyond"),
+    [
+        (b"Received: a\r\n" * 3 + MAIL, 3),
+        (b"Received: a\r\n" * 3 + b"\r\nbody", 2),
+        (b"Received: a\r\n" * 3, 2),
+        (b"Received: a\r\nReceived: b\r\nReceived: c", 2),
+        (b"\r\n" + b"Received: a\r\n" * 3, -1),
+        (b"A: a\r\n\tb\r\n\r\n", -1),
+    ],
+)
+def test_a_header_with_more_hops_is_beyond(raw: bytes, beyond: int) -> None:
+    assert trace.hops_beyond(raw, beyond)
+    assert not trace.hops_beyond(raw, beyond + 1)
+
+
+@pytest.mark.parametrize(
     ("content", "expected"),
     [
         (b"a\r\nb\r\n", None),
