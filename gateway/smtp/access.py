@@ -5,6 +5,7 @@ Nobody but this machine, unless the settings say so: an open relay is found with
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from gateway import replies
@@ -74,11 +75,17 @@ class AccessRules:
 
 def lets_in(networks: Sequence[Network], peer: str) -> bool:
     """Whether one of the networks holds the address; what is no address is in none."""
+    address = client_address(peer)
+    return address is not None and any(address in network for network in networks)
+
+
+@lru_cache(maxsize=1024)
+def client_address(peer: str) -> Address | None:
+    """Return a client's address, IPv4 where a dual-stack socket shows it as IPv6; None for what is none."""
     try:
-        address = unmapped(ip_address(peer))
+        return unmapped(ip_address(peer))
     except ValueError:
-        return False
-    return any(address in network for network in networks)
+        return None
 
 
 def unmapped(address: Address) -> Address:

@@ -4,10 +4,10 @@ The address is the client's as far as it is known: the one that a load balancer 
 """
 
 from collections import Counter
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 
 from gateway import replies
-from gateway.smtp.access import unmapped
+from gateway.smtp.access import client_address
 from gateway.smtp.refusals import TurnedAway
 
 SORRY = {
@@ -64,11 +64,8 @@ class Crowd:
 
 def neighbourhood(peer: str) -> str:
     """Return what counts as one peer: an IPv4 address, an IPv6 /64; empty for this machine or none."""
-    try:
-        address = unmapped(ip_address(peer))
-    except ValueError:
-        return ""
-    if address.is_loopback:
+    address = client_address(peer)
+    if address is None or address.is_loopback:
         return ""
     if isinstance(address, IPv6Address):
         return str(IPv6Address(int(address) >> (128 - _NEIGHBOURS) << (128 - _NEIGHBOURS)))

@@ -39,7 +39,21 @@ Verb = Callable[[bytes], Awaitable[None]]
 """A command; it gets its argument without surrounding blanks, empty when there is none."""
 
 
-class Dialogue(SMTP):
+class _Nameless:
+    """Something without names that `dir` would tell.
+
+    Among all names of a session and of its handler aiosmtpd looks for commands and hooks, which are not used
+    here; that would take half of the time of a session with one mail.
+    """
+
+    def __dir__(self) -> Sequence[str]:
+        return ()
+
+
+_NO_HANDLER = _Nameless()
+
+
+class Dialogue(_Nameless, SMTP):
     """One client's session, without its vocabulary."""
 
     line_length_limit = BUFFER_OCTETS
@@ -60,7 +74,9 @@ class Dialogue(SMTP):
         """
         # aiosmtpd clears and grows a dict of its class here, which changes the limits of every other session.
         self.command_size_limits = {}
-        super().__init__(None, hostname=hostname, timeout=command_seconds, loop=asyncio.get_running_loop())
+        super().__init__(
+            _NO_HANDLER, hostname=hostname, timeout=command_seconds, loop=asyncio.get_running_loop()
+        )
         self.command_size_limits.update({"MAIL": ENVELOPE_OCTETS, "RCPT": ENVELOPE_OCTETS})
         self._sessions = sessions
         self._verbs = self.vocabulary()
@@ -75,13 +91,6 @@ class Dialogue(SMTP):
         self._listening = False
         self._retiring = False
         self._begun = False
-
-    def __dir__(self) -> Sequence[str]:
-        """Name nothing: aiosmtpd looks for its own commands, which are not used, among all names each time.
-
-        That would take half of the time of a session with one mail.
-        """
-        return ()
 
     @abstractmethod
     def vocabulary(self) -> Mapping[str, Verb]:
