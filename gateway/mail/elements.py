@@ -88,9 +88,12 @@ class Page:
         return bisect_left(self._visible, start) < bisect_left(self._visible, end)
 
     def spans(self) -> Iterator[tuple[str, int, int]]:
-        """Yield name, start and end of each element with an end, in the order of their start tags."""
-        length = len(self._source)
-        return ((element.name, element.start, min(element.end, length)) for element in self._elements)
+        """Yield name, start and end of each element that may hold something, by their start tags.
+
+        One that nothing ends takes in what is put behind the page, too.
+        """
+        beyond = len(self._source) + 1
+        return ((element.name, element.start, min(element.end, beyond)) for element in self._elements)
 
     def boundary(self, at: int) -> int | None:
         """Return the index nearest to `at` where a block can stand with no visible text in between.

@@ -15,11 +15,12 @@ from gateway.mail.quotes import inside
 _WHITE = r"[ \t\n\f\r]"
 _VALUE = r"""(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|(?!["'>])[^ \t\n\f\r>]*+)"""
 _ATTRIBUTE = rf"[^ \t\n\f\r/>][^ \t\n\f\r/>=]*+(?:{_WHITE}*+={_WHITE}*+{_VALUE}?+)?+"
-# Each alternative that begins goes on to its end or to that of the page, so the page is read once.
+# What is open at the end of the page is its last token, so the page is read once.
 _TOKEN = re.compile(
-    rf"""<(?:!--(?>-?>|.*?--!?>|.*)
-    |[!?][^>]*+>?+ | /(?![A-Za-z>])[^>]*+>?+
-    |(?P<end>/)?+(?P<name>[A-Za-z][^ \t\n\f\r/>]*+)(?:[ \t\n\f\r/]++|{_ATTRIBUTE})*+>?+)""",
+    rf"""<(?:!--(?>-?>|.*?--!?>)
+    |(?!!--)[!?][^>]*+> | /(?![A-Za-z>])[^>]*+>
+    |(?P<end>/)?+(?P<name>[A-Za-z][^ \t\n\f\r/>]*+)(?:[ \t\n\f\r/]++|{_ATTRIBUTE})*+>
+    |(?P<open>[!?A-Za-z]|/(?!>)).*+)""",
     re.DOTALL | re.VERBOSE,
 )
 _NO_TEXT = re.compile(r"(?i)(?:script|style|title|textarea|iframe|noembed|noframes|xmp|plaintext)\Z")
@@ -60,15 +61,18 @@ def unseen(source: str, places: Sequence[int]) -> tuple[bool, ...]:
 
 
 def _no_text(source: str) -> Iterator[_Span]:
-    """Yield the ranges of tags, comments and elements without text, ascending."""
+    """Yield the ranges of tags, comments and elements without text, ascending.
+
+    What is open at the end of the page swallows what is put there, too.
+    """
     at = 0
     while (match := _TOKEN.search(source, at)) is not None:
         at = match.end()
         name = match["name"]
         if name is not None and match["end"] is None and _NO_TEXT.match(name) is not None:
             end = re.compile(rf"(?i)</{name}(?=[ \t\n\f\r/>])").search(source, at)
-            at = end.start() if end is not None else len(source)
-        yield match.start(), at
+            at = end.start() if end is not None else len(source) + 1
+        yield match.start(), at if match["open"] is None else len(source) + 1
 
 
 def _hidden_elements(source: str) -> list[_Span]:

@@ -74,6 +74,18 @@ def test_what_a_reader_sees_is_told(page: str) -> None:
     assert unseen(page, [page.index(MARK)]) == (False,)
 
 
+@pytest.mark.parametrize(
+    "page", ['<n c=">S', "<n c='>S", "<!-- a >", "<! b", "</ c", "<title>d</t>", "<plaintext>e", "<a f", "<svg><g>h"]
+)
+def test_below_what_is_open_at_the_end_nobody_sees_anything(page: str) -> None:
+    assert unseen(page, [len(page)]) == (True,)
+
+
+@pytest.mark.parametrize("page", ["<n c='>S'>", "<!-- a -->", "<! b>", "</ c>", "<title>d</title>", "", "e"])
+def test_below_what_is_closed_at_the_end_a_reader_sees_on(page: str) -> None:
+    assert unseen(page, [len(page)]) == (False,)
+
+
 def test_several_places_are_told_at_once() -> None:
     page = f'{MARK}<div style="display:none">{MARK}</div>{MARK}<title>{MARK}</title>{MARK}'
     places = [at for at in range(len(page)) if page.startswith(MARK, at)]
