@@ -257,6 +257,8 @@ def _unmarked(raw: bytes, root: Part, leaves: list[Leaf]) -> Reason | None:
     """Say where a marker stands that does not count, if there is one."""
     if any(leaf.in_quotes for leaf in leaves):
         return Reason.QUOTED
+    if any(leaf.swallowed for leaf in leaves):
+        return Reason.HIDDEN
     own = {id(leaf.part) for leaf in leaves}
     others = [part for part in root.walk() if id(part) not in own]
     if any(_holds_marker(raw, part) for part in others):

@@ -28,6 +28,8 @@ class Leaf:
     """The markers outside quoted text, ascending."""
     place: int | None = 0
     """Which of them the reader sees first; None when there is none that is seen."""
+    swallowed: int = 0
+    """How many markers stand in a tag or in an element without text, where nothing is changed."""
     in_quotes: int = 0
     """How many markers stand in quoted text."""
     quoted: tuple[tuple[int, int], ...] = ()
@@ -60,14 +62,24 @@ def read(raw: bytes, part: Part) -> Leaf:
     spans = findings.quotes if text.html else tuple(quotes.quoted_ranges(text.text))
     own = tuple(found for found in findings.found if not quotes.inside(spans, found.start))
     others = len(findings.found) - len(own)
-    place = _first_seen(text, own)
-    return Leaf(part, text, own, place, others, spans, findings.body_end, findings.almost)
+    in_text = _in_text(text, own)
+    swallowed = len(own) - len(in_text)
+    place = _first_seen(text, in_text)
+    return Leaf(part, text, in_text, place, swallowed, others, spans, findings.body_end, findings.almost)
+
+
+def _in_text(text: Text, own: tuple[Found, ...]) -> tuple[Found, ...]:
+    """Return the markers without those whose removal would change a tag."""
+    if not text.html:
+        return own
+    swallowed = unseen.swallowed(text.text, [found.start for found in own])
+    return tuple(found for found, flag in zip(own, swallowed, strict=True) if not flag)
 
 
 def _first_seen(text: Text, own: Sequence[Found]) -> int | None:
     if not text.html:
         return 0
-    hidden = unseen.unseen(text.text, [found.start for found in own])
+    hidden = unseen.hidden(text.text, [found.start for found in own])
     return next((number for number, is_hidden in enumerate(hidden) if not is_hidden), None)
 
 

@@ -47,17 +47,28 @@ _Span = tuple[int, int]
 
 def unseen(source: str, places: Sequence[int]) -> tuple[bool, ...]:
     """Tell of each index, ascending, in the source of a page whether no reader sees what stands there."""
-    if not places:
-        return ()
-    hidden = _hidden_elements(source) if _MAY_HIDE.search(source) is not None else []
-    spans = _no_text(source)
-    span = next(spans, None)
+    both = zip(swallowed(source, places), hidden(source, places), strict=True)
+    return tuple(one or other for one, other in both)
+
+
+def swallowed(source: str, places: Sequence[int]) -> tuple[bool, ...]:
+    """Tell of each index, ascending, whether it lies in a tag, a comment or an element without text."""
     found: list[bool] = []
+    spans = _no_text(source) if places else iter(())
+    span = next(spans, None)
     for place in places:
         while span is not None and span[1] <= place:
             span = next(spans, None)
-        found.append((span is not None and span[0] < place) or inside(hidden, place))
+        found.append(span is not None and span[0] < place)
     return tuple(found)
+
+
+def hidden(source: str, places: Sequence[int]) -> tuple[bool, ...]:
+    """Tell of each index whether it lies in an element that is not shown."""
+    if not places or _MAY_HIDE.search(source) is None:
+        return (False,) * len(places)
+    spans = _hidden_elements(source)
+    return tuple(inside(spans, place) for place in places)
 
 
 def _no_text(source: str) -> Iterator[_Span]:

@@ -75,7 +75,8 @@ def test_what_a_reader_sees_is_told(page: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ['<n c=">S', "<n c='>S", "<!-- a >", "<! b", "</ c", "<title>d</t>", "<plaintext>e", "<a f", "<svg><g>h"]
+    "page",
+    ['<n c=">S', "<n c='>S", "<!-- a >", "<! b", "</ c", "<title>d</t>", "<plaintext>e", "<a f", "<svg><g>h"],
 )
 def test_below_what_is_open_at_the_end_nobody_sees_anything(page: str) -> None:
     assert unseen(page, [len(page)]) == (True,)
@@ -107,6 +108,14 @@ def test_a_hidden_marker_above_loses_its_place(invitation: Footer) -> None:
     assert copy.decode().partition("\r\n\r\n")[2] == (
         f'<div style="display:none"> Dear</div><p>a</p><p>{invitation.html}</p><p></p>\r\n'
     )
+
+
+def test_a_marker_in_a_tag_stays_so_that_the_tag_stays_the_same(invitation: Footer) -> None:
+    """Without the first one, a comment would begin there and swallow the page."""
+    raw, reading = read(f"a<!{MARK}-- <b>b</b>{MARK}")
+    copy = footer.rewrite(raw, reading, invitation)
+    check(raw, copy, reading, invitation)
+    assert copy.endswith(f"\r\n\r\na<!{MARK}-- <b>b</b>{invitation.html}\r\n".encode())
 
 
 def test_a_link_where_nobody_sees_it_does_not_pass_the_check(invitation: Footer) -> None:
