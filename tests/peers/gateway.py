@@ -63,13 +63,20 @@ class Gateway:
         )
         return gateway
 
-    def set(self, section: str, **values: str | int) -> None:
-        """Put settings into their section of the file."""
+    def set(self, section: str, **values: str | int | list[str]) -> None:
+        """Put settings into their section of the file; what stands there already is replaced."""
         path = self.folder / "goen.toml"
         lines = path.read_text().split("\n")
         at = lines.index(f"[{section}]") + 1
-        lines[at:at] = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
-        path.write_text("\n".join(lines))
+        end = next((n for n in range(at, len(lines)) if lines[n].startswith("[")), len(lines))
+        kept = [line for line in lines[at:end] if line.partition(" = ")[0] not in values]
+        given = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
+        path.write_text("\n".join([*lines[:at], *given, *kept, *lines[end:]]))
+
+    def append(self, text: str) -> None:
+        """Put a table of its own at the end of the file."""
+        with (self.folder / "goen.toml").open("a") as settings:
+            settings.write("\n" + text)
 
     def goen(self, *arguments: str) -> str:
         """Run a command against this installation; return what it printed."""
@@ -97,7 +104,7 @@ class Gateway:
     def new_journal(self) -> list[dict[str, Any]]:
         """Return the journal of the process that runs now."""
         lines = self.journal()
-        ends = [at for at, line in enumerate(lines) if line["event"] == "test-killed"]
+        ends = [at for at, line in enumerate(lines) if line["event"] == "test-ended"]
         return lines[ends[-1] + 1 :] if ends else lines
 
     def kill(self) -> None:
@@ -110,16 +117,19 @@ class Gateway:
         self.process.wait(10)
         for child in children:
             child.wait_until_gone()
-        with (self.folder / "journal").open("ab") as journal:
-            journal.write(b'{"event": "test-killed"}\n')
-        self.process = None
+        self._ended()
 
     def stop(self) -> None:
         """Ask it to stop, and wait until it has."""
         if self.process is not None:
             self.process.terminate()
             assert self.process.wait(20) == 0, self.journal_text()
-            self.process = None
+            self._ended()
+
+    def _ended(self) -> None:
+        with (self.folder / "journal").open("ab") as journal:
+            journal.write(b'{"event": "test-ended"}\n')
+        self.process = None
 
     def children(self, name: str = "") -> list["Child"]:
         """Return the processes that the supervisor keeps: `mail`, `pages`, or all."""

@@ -1,5 +1,6 @@
 """A real Postfix in a directory of its own, listening on loopback; several can run side by side."""
 
+import os
 import shutil
 import subprocess
 import time
@@ -62,7 +63,7 @@ smtpd_tls_key_file = {key}
 
 MASTER_CF = """\
 127.0.0.1:{port} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
+pickup unix n - n 1 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -75,6 +76,7 @@ flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
 relay unix - - n - - smtp
+lmtp unix - - n - - lmtp
 showq unix n - n - - showq
 error unix - - n - - error
 retry unix - - n - - error
@@ -129,6 +131,22 @@ class Postfix:
         ran = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
         assert ran.returncode == 0, f"{' '.join(words)}: {ran.stdout}{ran.stderr}{self.log()}"
         return ran.stdout
+
+    def shell(self, script: str) -> None:
+        """Run lines as an administrator types them; Postfix's commands in them act on this instance."""
+        ran = subprocess.run(
+            ["/bin/sh", "-e", "-c", script],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={
+                **os.environ,
+                "MAIL_CONFIG": str(self.root / "conf"),
+                "PATH": f"/usr/sbin:{os.environ['PATH']}",
+            },
+        )
+        assert ran.returncode == 0, f"{script}: {ran.stdout}{ran.stderr}{self.log()}"
 
     def stop(self) -> None:
         """Stop it at once; stopping it again does nothing."""
