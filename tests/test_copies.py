@@ -4,9 +4,9 @@ import pytest
 
 from gateway.copies import Outcome, RecipientRules, details_of, split_recipients
 from gateway.envelope import Envelope, Recipient, Sender
-from gateway.mail.findings import Confidence, Finding, Source
 from gateway.mail.marker import Marker
 from gateway.mail.notice import Notice
+from gateway.mail.notice.findings import Confidence, Finding, Source
 from gateway.replies import Reply
 from gateway.verdicts import reply_for
 from store.records import DeliveryState, RejectionDetails

@@ -28,13 +28,7 @@ What asks for an invitation:
 
 What the letter says:
 
-    notice        name, job, stage and language of one candidate
-    findings      how sure each is, and what contradicts it
-    names         what is a person's name
-    greetings     where a letter names its reader
-    jobs          what it is about
-    stages        which stage it ends
-    language      Japanese or English
+    notice        a room of its own: name, job, stage and language of one candidate
 
 What leaves:
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.mail.findings import Claim, Confidence, Finding, Source, weigh
+from gateway.mail.notice.findings import Claim, Confidence, Finding, Source, weigh
 
 HIGH, MEDIUM, LOW = Confidence.HIGH, Confidence.MEDIUM, Confidence.LOW
 

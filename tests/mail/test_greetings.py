@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.mail import greetings
+from gateway.mail.notice import greetings
 
 GENUINE = [
     ("佐々木様", "佐々木"),

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.mail import jobs, words
+from gateway.mail import words
+from gateway.mail.notice import jobs
 
 LETTERS = [
     ("We keep your application for 3 months.", []),

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.mail import language
-from gateway.mail.language import Language, Spoken
+from gateway.mail.notice import language
+from gateway.mail.notice.language import Language, Spoken
 
 JA = (
     "この度は弊社の求人にご応募いただき、誠にありがとうございました。\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.mail import names
+from gateway.mail.notice import names
 
 
 @pytest.mark.parametrize(

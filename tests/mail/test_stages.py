@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.mail import stages, words
+from gateway.mail import words
+from gateway.mail.notice import stages
 
 LETTERS = [
     ("一次面接の結果、", ["interview_1"]),

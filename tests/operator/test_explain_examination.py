@@ -15,8 +15,8 @@ from gateway.keyring import new_ed25519_key
 from gateway.mail import parts, trace
 from gateway.mail.dkim_sign import SigningKey
 from gateway.mail.eligible import Reason
-from gateway.mail.findings import Confidence, Source
 from gateway.mail.footer import Footer
+from gateway.mail.notice.findings import Confidence, Source
 from gateway.operator.explain import examination
 from gateway.operator.explain.advice import HINTS, PREFILTER_DEFECT
 from gateway.operator.explain.as_data import as_json

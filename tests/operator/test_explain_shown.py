@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.mail import parts
-from gateway.mail.findings import Conflict, Finding
 from gateway.mail.marker import Marker
+from gateway.mail.notice.findings import Conflict, Finding
 from gateway.operator.explain.as_data import as_json
 from gateway.operator.explain.as_text import as_lines
 from gateway.operator.explain.circumstances import Circumstances

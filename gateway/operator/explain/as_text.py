@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from gateway.mail.findings import Finding
+from gateway.mail.notice.findings import Finding
 from gateway.operator.explain.explanation import (
     CandidateSeen,
     Change,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from gateway.mail.findings import Conflict, Finding
 from gateway.mail.marker import Marker
+from gateway.mail.notice.findings import Conflict, Finding
 from store.records import CopyKind
 
 

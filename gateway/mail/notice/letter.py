@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import mailparser
 
-from gateway.mail import findings, greetings, jobs, language, markup, names, parts, stages, words
+from gateway.mail import markup, parts, words
 from gateway.mail.eligible import Reading, Target
-from gateway.mail.findings import Claim, Confidence, Conflict, Finding, Source
+from gateway.mail.notice import findings, greetings, jobs, language, names, stages
+from gateway.mail.notice.findings import Claim, Confidence, Conflict, Finding, Source
 from gateway.mail.text import replaced
-
-__all__ = ["Confidence", "Conflict", "Finding", "Letter", "Notice", "Source", "read_letter"]
 
 _MAX_TEXT = 10_000
 """Characters of a mail that are read; a rejection has some hundred."""

@@ -6,7 +6,7 @@ A doubtful name is none: nothing is cut out of a sentence, and two persons in on
 import re
 from dataclasses import dataclass
 
-from gateway.mail.names import HONORIFIC, agree, person
+from gateway.mail.notice.names import HONORIFIC, agree, person
 
 _GREETING = (
     r"(?:お世話|いつも|この度|このたび|先日|こんにち|はじめまして|初めまして|突然|平素|拝啓|お疲れ|ご連絡|ご応募"

@@ -6,7 +6,8 @@ A wrong job is worse than none: what may be a company, a stage or half a sentenc
 
 import re
 
-from gateway.mail import names, stages, words
+from gateway.mail import words
+from gateway.mail.notice import names, stages
 
 _BRACKETS = (("「", "」"), ("『", "』"), ("【", "】"), ("“", "”"), ("《", "》"), ("〈", "〉"))
 _QUOTED = "|".join(rf"{one}([^{one}{end}\n]{{1,60}}){end}" for one, end in _BRACKETS)
