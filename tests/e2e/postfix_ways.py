@@ -119,7 +119,7 @@ class Company:
     def choose(self, way: Way) -> None:
         """Put a way into practice: its services, and its commands."""
         services = self.placed(way.services, way)
-        self._file("master.cf").write_text(self._files["master.cf"] + services)
+        self.postfix.configure("master.cf", self._files["master.cf"] + services)
         self.run(way.way_in, way)
 
     def leave(self, way: Way) -> None:
@@ -127,15 +127,12 @@ class Company:
         self.run(way.way_out, way)
 
     def undo(self) -> None:
-        """Set main.cf to what it was, for the next reload; services and mail in the queue stay.
-
-        It does not reload by itself, because a reload right after another takes Postfix two seconds.
-        """
-        self._file("main.cf").write_text(self._files["main.cf"])
+        """Set main.cf to what it was, for the next reload; services and mail in the queue stay."""
+        self.postfix.configure("main.cf", self._files["main.cf"])
 
     def forget(self) -> None:
         """Set all files to what they were, for the next reload."""
-        self._file("master.cf").write_text(self._files["master.cf"])
+        self.postfix.configure("master.cf", self._files["master.cf"])
         for extra in self._file("").glob("goen_*"):
             extra.unlink()
         self.undo()

@@ -254,8 +254,9 @@ def test_a_port_back_that_filters_again_ends_in_a_bounce_and_one_invitation(offi
     office.choose(page.ALL_BACK)
     before = handled(office.back)
     filters = "-o content_filter=to-goen:[127.0.0.1]:2525"
-    conf = office.postfix.root / "conf" / "master.cf"
-    conf.write_text(conf.read_text().replace("-o content_filter=", office.placed(filters, page.ALL_BACK)))
+    master = (office.postfix.root / "conf" / "master.cf").read_text()
+    again = master.replace("-o content_filter=", office.placed(filters, page.ALL_BACK))
+    office.postfix.configure("master.cf", again)
     office.postfix.stop()  # A reload would leave the gateway its connection, and the process behind it.
     office.postfix.restart()
     send(office.postfix, marked("loop"), "loop@example.jp", sender="hr-loop@example.com")

@@ -87,6 +87,14 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
+AGED = """\
+postconf() {
+    command postconf "$@"
+    touch -d '10 seconds ago' "$MAIL_CONFIG/main.cf" "$MAIL_CONFIG/master.cf"
+}
+"""
+"""What keeps a script from waiting until Postfix takes its files for finished, as in `configure`."""
+
 
 @dataclass
 class Postfix:
@@ -120,8 +128,8 @@ class Postfix:
         main = (MAIN_CF + tail).format(root=root, name=name, next_hop=next_hop)
         if certificate is not None:
             main += STARTTLS.format(certificate=certificate[0], key=certificate[1])
-        (root / "conf" / "main.cf").write_text(main)
-        (root / "conf" / "master.cf").write_text(MASTER_CF.format(port=instance.port))
+        instance.configure("main.cf", main)
+        instance.configure("master.cf", MASTER_CF.format(port=instance.port))
         instance.command("postfix", "start")
         return instance
 
@@ -132,10 +140,17 @@ class Postfix:
         assert ran.returncode == 0, f"{' '.join(words)}: {ran.stdout}{ran.stderr}{self.log()}"
         return ran.stdout
 
+    def configure(self, name: str, text: str) -> None:
+        """Write a file of the configuration; it takes effect at the next start or reload."""
+        path = self.root / "conf" / name
+        path.write_text(text)
+        # Postfix's programs sleep until a file is two seconds old: somebody may still be writing it.
+        os.utime(path, times=(time.time() - 10,) * 2)
+
     def shell(self, script: str) -> None:
         """Run lines as an administrator types them; Postfix's commands in them act on this instance."""
         ran = subprocess.run(
-            ["/bin/sh", "-e", "-c", script],
+            ["/bin/sh", "-e", "-c", AGED + script],
             capture_output=True,
             text=True,
             check=False,
