@@ -15,6 +15,9 @@ from tests.peers.ports import free_port
 
 GOEN = Path(sys.executable).parent / "goen"
 
+TEST_EVENTS = ("test-started", "test-killed")
+"""Our own lines in the journal: where that of the next process begins."""
+
 ORGANISATION = {
     "legal_name": "株式会社サンプル商事",
     "address": "東京都千代田区サンプル町1-2-3",
@@ -90,6 +93,8 @@ class Gateway:
     def start(self, *arguments: str) -> None:
         """Start it, all or as the arguments of `goen serve` say, and wait until it takes mail."""
         with (self.folder / "journal").open("ab") as journal:
+            journal.write(b'{"event": "test-started"}\n')
+            journal.flush()
             self.process = subprocess.Popen(
                 [GOEN, "--settings", str(self.folder / "goen.toml"), "serve", *arguments],
                 stdout=subprocess.DEVNULL,
@@ -104,7 +109,7 @@ class Gateway:
     def new_journal(self) -> list[dict[str, Any]]:
         """Return the journal of the process that runs now."""
         lines = self.journal()
-        ends = [at for at, line in enumerate(lines) if line["event"] == "test-ended"]
+        ends = [at for at, line in enumerate(lines) if line["event"] in TEST_EVENTS]
         return lines[ends[-1] + 1 :] if ends else lines
 
     def kill(self) -> None:
@@ -117,19 +122,16 @@ class Gateway:
         self.process.wait(10)
         for child in children:
             child.wait_until_gone()
-        self._ended()
+        with (self.folder / "journal").open("ab") as journal:
+            journal.write(b'{"event": "test-killed"}\n')
+        self.process = None
 
     def stop(self) -> None:
         """Ask it to stop, and wait until it has."""
         if self.process is not None:
             self.process.terminate()
             assert self.process.wait(20) == 0, self.journal_text()
-            self._ended()
-
-    def _ended(self) -> None:
-        with (self.folder / "journal").open("ab") as journal:
-            journal.write(b'{"event": "test-ended"}\n')
-        self.process = None
+            self.process = None
 
     def children(self, name: str = "") -> list["Child"]:
         """Return the processes that the supervisor keeps: `mail`, `pages`, or all."""
