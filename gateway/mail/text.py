@@ -136,10 +136,14 @@ def splices(raw: bytes, leaf: Text, edits: Sequence[Edit]) -> list[Splice]:
 
 
 def _loses_its_head(leaf: Text, edits: Sequence[Edit]) -> bool:
-    """Whether a text that begins without an empty line would get one, or another first line."""
+    """Whether a text that begins without an empty line would get one, or another first line.
+
+    What is left of that line beside a marker may be a field.
+    """
     if not _lacks_empty_line(leaf.part):
         return False
-    return edits[0][0] == 0 or _EMPTY_LINE.search(replaced(leaf.text, edits)) is not None
+    in_first_line = "\n" not in leaf.text[: edits[0][0]]
+    return in_first_line or _EMPTY_LINE.search(replaced(leaf.text, edits)) is not None
 
 
 def _lacks_empty_line(part: Part) -> bool:

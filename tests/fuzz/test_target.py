@@ -46,6 +46,7 @@ def test_a_short_run_finds_nothing(tmp_path: Path) -> None:
         b"Content-Type:multipart/a;boundary=a\n\n--a\nContent-Type:text/plain;charset=utf-8\n"
         b"Content-\x80:\n" + b"a" * 999 + b"\n[[relay:rejection]]\n\n--a--",
         b'X-Relay-Rejection:\nContent-Type:text/html\n\n<n c=">S',
+        b"m:\nContent-Type:multipart/e;boundary==_b\n\n--=_b\no\xef\xbc\xbb\xef\xbc\xbbrelay:rejection]]:",
     ],
 )
 def test_what_was_found_once_holds(mail: bytes) -> None:
